@@ -1,0 +1,84 @@
+// Command amtmedic is the workstation of the engineer who stands in front of a PC with Intel AMT
+// that will not provision. This package only reads flags and joins the parts; each sub-command has
+// a file of its own.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+// Exit codes, the same for every command and every output form.
+const (
+	exitOK        = 0   // healthy, sound, or done
+	exitFound     = 1   // a root cause was found, the inspected thing is unfit, or the work failed
+	exitUsage     = 2   // wrong usage, or input that cannot be read
+	exitUndecided = 3   // could not check everything, or undecided
+	exitFault     = 4   // a fault inside the program
+	exitInterrupt = 130 // interrupted before the work was done
+)
+
+// env is what a command may touch of the process: its streams, and a context that ends on a signal.
+type env struct {
+	ctx    context.Context
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// command is one entry of the command table. run gives the exit code and, unless it has already
+// spoken, the error to print.
+type command struct {
+	name    string
+	summary string
+	run     func(e *env, args []string) (int, error)
+}
+
+// commands lists every sub-command in the order of the help page.
+func commands() []command {
+	return []command{
+		{"version", "print the version", runVersion},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	e := &env{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	code := run(e, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run finds the command, runs it, and turns what went wrong into words and an exit code.
+func run(e *env, args []string) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(e.stderr, "amtmedic: fault inside the program: %v\n%s", r, debug.Stack())
+			fmt.Fprintln(e.stderr, "amtmedic: hint: please report this text together with what you did")
+			code = exitFault
+		}
+	}()
+	name := ""
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	switch name {
+	case "-h", "--help", "-help", "help":
+		printHelp(e.stdout)
+		return exitOK
+	case "--version", "-version":
+		name = "version"
+	}
+	for _, c := range commands() {
+		if c.name == name {
+			code, err := c.run(e, args)
+			return report(e, code, err)
+		}
+	}
+	return report(e, exitUsage, unknownCommand(name))
+}
