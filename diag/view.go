@@ -1,0 +1,384 @@
+package diag
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Tri is a truth with three values: what was not looked at is never "no".
+type Tri int
+
+// The three values.
+const (
+	Dunno Tri = iota
+	No
+	Yes
+)
+
+// Is turns a known truth into a Tri.
+func Is(b bool) Tri {
+	if b {
+		return Yes
+	}
+	return No
+}
+
+// Contradiction is one key with several values at the same time and place. Checks see it as
+// unknown; screens show both values.
+type Contradiction struct {
+	Key   string
+	Facts []Fact
+}
+
+// View is what is known of a case at its present moment, as checks read it: the latest fact of
+// each key, other clients' facts left out, contradictions counted as unknown.
+type View struct {
+	now     time.Time
+	uuid    string
+	pid     string
+	byKey   map[string][]Fact // in order of time, unknown values left out
+	implied map[string]string // key -> key of the fact that it was read out of
+	clashes []Contradiction
+}
+
+// NewView makes the view of facts. at is the moment of the diagnosis; it counts as now only when
+// no known fact has a time.
+func NewView(facts []Fact, at time.Time) *View {
+	v := &View{now: moment(facts, at), byKey: map[string][]Fact{}, implied: map[string]string{}}
+	for _, f := range facts {
+		if f.Value == UnknownValue || f.Value == nil {
+			continue
+		}
+		k, known := Lookup(f.Key)
+		if !known {
+			continue
+		}
+		if f.At.IsZero() {
+			f.At = v.now
+		}
+		if f.Vantage == "" {
+			f.Vantage = k.Side
+		}
+		v.byKey[f.Key] = append(v.byKey[f.Key], f)
+	}
+	for k := range v.byKey {
+		slices.SortStableFunc(v.byKey[k], func(a, b Fact) int { return a.At.Compare(b.At) })
+	}
+	v.dropOthers()
+	v.findClashes()
+	return v
+}
+
+func moment(facts []Fact, at time.Time) time.Time {
+	var now time.Time
+	for _, f := range facts {
+		if _, known := Lookup(f.Key); known && f.Value != UnknownValue && f.At.After(now) {
+			now = f.At
+		}
+	}
+	if now.IsZero() {
+		return at.UTC()
+	}
+	return now
+}
+
+// Now is the present moment of the case.
+func (v *View) Now() time.Time { return v.now }
+
+// UUID gives the client's UUID, empty while unknown.
+func (v *View) UUID() string { return v.uuid }
+
+// PID gives the client's PID, empty while unknown: what its hello carries, else what MEBx shows.
+func (v *View) PID() string { return v.pid }
+
+// Contradictions lists the keys whose latest facts contradict each other.
+func (v *View) Contradictions() []Contradiction { return v.clashes }
+
+// dropOthers settles whose case this is, and leaves out facts about other clients.
+func (v *View) dropOthers() {
+	v.uuid = v.latestText("client.uuid")
+	hellos := append(slices.Clone(v.byKey["wire.server.hello"]), v.byKey["wire.client.hello"]...)
+	if v.uuid == "" {
+		for _, f := range hellos {
+			if u := (Obj{f.Value}).Str("uuid"); u != "" {
+				v.uuid = u
+			}
+		}
+	}
+	if v.uuid == "" {
+		for _, k := range []string{"db.amts", "db.queue", "db.delayed", "db.uuid_map"} {
+			if v.uuid == "" && len(v.byKey[k]) > 0 {
+				v.uuid = Obj{v.byKey[k][len(v.byKey[k])-1].Value}.Str("uuid")
+			}
+		}
+	}
+	v.keep(func(f Fact) bool {
+		u := Obj{f.Value}.Str("uuid")
+		return u == "" || v.uuid == "" || u == v.uuid
+	})
+	v.pid = v.latestText("client.pid")
+	for _, f := range append(v.byKey["wire.server.hello"], v.byKey["wire.client.hello"]...) {
+		if p := (Obj{f.Value}).Str("pid"); p != "" && (v.pid == "" || Obj{f.Value}.Str("uuid") != "") {
+			v.pid = p
+		}
+	}
+	v.keep(func(f Fact) bool {
+		p := Obj{f.Value}.Str("pid")
+		return p == "" || v.pid == "" || p == v.pid
+	})
+}
+
+func (v *View) latestText(key string) string {
+	fs := v.byKey[key]
+	if len(fs) == 0 {
+		return ""
+	}
+	s, _ := fs[len(fs)-1].Value.(string)
+	return s
+}
+
+func (v *View) keep(ok func(Fact) bool) {
+	for k, fs := range v.byKey {
+		if len(fs) > 0 {
+			v.byKey[k] = slices.DeleteFunc(slices.Clone(fs), func(f Fact) bool { return !ok(f) })
+		}
+	}
+}
+
+func (v *View) findClashes() {
+	for _, k := range keyTable {
+		if fs := v.latestOf(k); !k.several && len(fs) > 1 {
+			v.clashes = append(v.clashes, Contradiction{k.Name, fs})
+		}
+	}
+}
+
+// latestOf gives the facts of the latest moment at the key's own side that differ from each other.
+func (v *View) latestOf(k Key) []Fact {
+	var last []Fact
+	for _, f := range slices.Backward(v.byKey[k.Name]) {
+		if k.Sided() && f.Vantage != k.Side {
+			continue
+		}
+		if len(last) > 0 && !f.At.Equal(last[0].At) {
+			break
+		}
+		if !slices.ContainsFunc(last, func(g Fact) bool { return reflect.DeepEqual(g.Value, f.Value) }) {
+			last = append(last, f)
+		}
+	}
+	slices.Reverse(last)
+	return last
+}
+
+// Get gives the present fact of a key at its own side. A key that is not known, or contradicts
+// itself, gives false. Of several packets of one moment a packet outweighs a none.
+func (v *View) Get(key string) (Fact, bool) {
+	k, ok := Lookup(key)
+	if !ok {
+		return Fact{}, false
+	}
+	fs := v.latestOf(k)
+	switch {
+	case len(fs) == 0:
+		return Fact{}, false
+	case len(fs) == 1:
+		return fs[0], true
+	case !k.several:
+		return Fact{}, false
+	}
+	for _, f := range slices.Backward(fs) {
+		if f.Value != None {
+			return f, true
+		}
+	}
+	return fs[0], true
+}
+
+// At gives the present fact of a sided key from another vantage than its own.
+func (v *View) At(key string, from Vantage) (Fact, bool) {
+	for _, f := range slices.Backward(v.byKey[key]) {
+		if f.Vantage == from {
+			return f, true
+		}
+	}
+	return Fact{}, false
+}
+
+// All gives every fact of a key at its own side, oldest first, history included.
+func (v *View) All(key string) []Fact {
+	k, _ := Lookup(key)
+	var out []Fact
+	for _, f := range v.byKey[key] {
+		if !k.Sided() || f.Vantage == k.Side {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Each gives, of a key that tells several things apart (dns.* by qname), the latest fact of each.
+func (v *View) Each(key string) []Fact {
+	k, _ := Lookup(key)
+	var out []Fact
+	for _, f := range v.All(key) {
+		same := func(g Fact) bool {
+			if k.by == "" {
+				return reflect.DeepEqual(g.Value, f.Value)
+			}
+			return Obj{g.Value}.Str(k.by) == Obj{f.Value}.Str(k.by)
+		}
+		out = append(slices.DeleteFunc(out, same), f)
+	}
+	return out
+}
+
+// Known reports whether a key is known at its own side.
+func (v *View) Known(key string) bool { _, ok := v.Get(key); return ok }
+
+// Str gives a text value, empty while unknown.
+func (v *View) Str(key string) string {
+	f, _ := v.Get(key)
+	s, _ := f.Value.(string)
+	return s
+}
+
+// Has reports whether the key is known with exactly one of these texts.
+func (v *View) Has(key string, texts ...string) bool {
+	f, ok := v.Get(key)
+	s, isText := f.Value.(string)
+	return ok && isText && slices.Contains(texts, s)
+}
+
+// Truth gives a bool value as a Tri.
+func (v *View) Truth(key string) Tri {
+	f, _ := v.Get(key)
+	b, ok := f.Value.(bool)
+	if !ok {
+		return Dunno
+	}
+	return Is(b)
+}
+
+// Num gives a number.
+func (v *View) Num(key string) (float64, bool) {
+	f, _ := v.Get(key)
+	n, ok := f.Value.(float64)
+	return n, ok
+}
+
+// Texts gives a list of texts; ok is false while unknown, so that an empty list can be told apart.
+func (v *View) Texts(key string) (list []string, ok bool) {
+	f, found := v.Get(key)
+	if !found {
+		return nil, false
+	}
+	return texts(f.Value)
+}
+
+// Obj gives the fields of an object value, empty while unknown, none or row.
+func (v *View) Obj(key string) Obj {
+	f, _ := v.Get(key)
+	return Obj{f.Value}
+}
+
+// Age is the time from the fact to now.
+func (v *View) Age(f Fact) time.Duration { return v.now.Sub(f.At) }
+
+// Imply adds a fact that follows from another key, where the key itself is unknown. Source gives
+// the other key back.
+func (v *View) Imply(key string, value any, from string) {
+	if v.Known(key) {
+		return
+	}
+	f, err := Make(Fact{Key: key, Value: value, At: v.now, Probe: "derived"})
+	if err != nil {
+		return
+	}
+	if k, ok := Lookup(key); ok {
+		f.Vantage = k.Side
+	}
+	v.byKey[key] = append(v.byKey[key], f)
+	v.implied[key] = from
+}
+
+// Source gives the key whose fact stands behind key: itself, unless it was implied.
+func (v *View) Source(key string) string {
+	if s, ok := v.implied[key]; ok {
+		return s
+	}
+	return key
+}
+
+// Obj reads the fields of a value that may be an object.
+type Obj struct{ v any }
+
+// ObjOf wraps the value of a fact.
+func ObjOf(f Fact) Obj { return Obj{f.Value} }
+
+// Is reports whether there is an object at all.
+func (o Obj) Is() bool { _, ok := o.v.(map[string]any); return ok }
+
+func (o Obj) field(name string) any {
+	m, _ := o.v.(map[string]any)
+	return m[name]
+}
+
+// Has reports whether the field was looked at.
+func (o Obj) Has(name string) bool { return o.field(name) != nil }
+
+// Str gives a text field, empty while unknown.
+func (o Obj) Str(name string) string { s, _ := o.field(name).(string); return s }
+
+// Num gives a number field.
+func (o Obj) Num(name string) (float64, bool) { n, ok := o.field(name).(float64); return n, ok }
+
+// Truth gives a bool field as a Tri.
+func (o Obj) Truth(name string) Tri {
+	if b, ok := o.field(name).(bool); ok {
+		return Is(b)
+	}
+	return Dunno
+}
+
+// Texts gives a list field; ok is false while unknown.
+func (o Obj) Texts(name string) ([]string, bool) { return texts(o.field(name)) }
+
+// Objs gives the objects of a list value.
+func Objs(value any) []Obj {
+	l, _ := value.([]any)
+	var out []Obj
+	for _, e := range l {
+		out = append(out, Obj{e})
+	}
+	return out
+}
+
+func texts(value any) ([]string, bool) {
+	l, ok := value.([]any)
+	if !ok {
+		return nil, false
+	}
+	out := make([]string, 0, len(l))
+	for _, e := range l {
+		switch e := e.(type) {
+		case string:
+			out = append(out, e)
+		}
+	}
+	return out, true
+}
+
+// Host gives the address of address:port, or the text itself.
+func Host(addrPort string) string {
+	i := strings.LastIndexByte(addrPort, ':')
+	if i < 0 {
+		return addrPort
+	}
+	if strings.Count(addrPort, ":") > 1 && !strings.Contains(addrPort, "]") {
+		return addrPort // a bare IPv6 address
+	}
+	return strings.Trim(addrPort[:i], "[]")
+}
