@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"amtmedic/amt"
+)
+
+// Hello is what the server keeps of one hello message.
+type Hello struct {
+	From           netip.AddrPort // TCP peer: the only address a hello has
+	Version        uint16         // 2 psk, 3 pki, others are kept with their UUID
+	CredentialsSet bool
+	Retry          uint32
+	UUID           amt.UUID
+	PID            amt.PID // version 2 only
+	Hashes         int     // version 3 only: number of root hashes
+}
+
+// Action is what a hello changed for its client.
+type Action string
+
+// The actions of RecordHello.
+const (
+	Queued   Action = "queued"   // a new queue entry
+	Promoted Action = "promoted" // a delayed entry became a queue entry
+	Waiting  Action = "waiting"  // it was queued already; counters only
+	Again    Action = "again"    // a worker is at it; it will look again
+	Delayed  Action = "delayed"  // no key for its PID; Outcome.Reason tells
+	Kept     Action = "kept"     // unknown version: the client is noted, nothing is queued
+)
+
+// Outcome tells what RecordHello did.
+type Outcome struct {
+	Action Action
+	Reason string // of the delayed entry: catalogue id and words
+	New    bool   // the UUID was never seen before
+	Hellos int64  // how many hellos of this UUID are recorded now
+	Logged bool   // a log row was written: something changed, or it is one of many repeats
+}
+
+// ReasonPIDUnknown is the reason of a delayed entry that waits for the key of its PID.
+const ReasonPIDUnknown = "rc-pid-unknown: failed to find PID mapping"
+
+// reasonFQDN begins the reason of entries that wait for a row of the UUID map.
+const reasonFQDN = "rc-fqdn-unresolved"
+
+const (
+	logEvery     = 100       // of repeats without a change, one in so many is logged
+	delayUnknown = time.Hour // until a delayed entry is looked at again without a hello or an import
+)
+
+// RecordHello notes the client and queues it, or delays it when the key of its PID is not there.
+// Device row, queue and log change together; after it returns they are durable. It may be repeated
+// at will: a client has at most one entry, in the queue or among the delayed ones.
+func (s *Store) RecordHello(ctx context.Context, h Hello) (Outcome, error) {
+	var out Outcome
+	err := s.write(ctx, func(t *tx) error {
+		r := recording{t: t, h: h, uuid: h.UUID.String(), now: s.now().UnixMicro()}
+		if err := r.run(); err != nil {
+			return err
+		}
+		out = r.out
+		return nil
+	})
+	if err != nil {
+		return Outcome{}, &amt.Error{Op: "record hello", Subject: h.UUID.String(), Err: err}
+	}
+	return out, nil
+}
+
+// recording is one RecordHello inside its transaction.
+type recording struct {
+	t    *tx
+	h    Hello
+	uuid string
+	now  int64
+	out  Outcome
+}
+
+func (r *recording) run() error {
+	if err := r.touchClient(); err != nil {
+		return err
+	}
+	if r.h.Version != 2 && r.h.Version != 3 {
+		r.out.Action = Kept
+		return r.log("hello-version", severityWarning, fmt.Sprintf("hello of version %d: only its UUID can be read", r.h.Version))
+	}
+	known := true
+	if r.h.Version == 2 {
+		var one int
+		err := r.t.row(`SELECT 1 FROM csti_pid_map WHERE pid=?`, []any{string(r.h.PID)}, &one)
+		if known = err == nil; err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+	}
+	if !known {
+		return r.delay(ReasonPIDUnknown)
+	}
+	return r.queue()
+}
+
+// touchClient writes the device row first: it is the lock of its UUID.
+func (r *recording) touchClient() error {
+	var pid any
+	if r.h.Version == 2 {
+		pid = string(r.h.PID)
+	}
+	err := r.t.row(`INSERT INTO csti_amts (uuid, ip, pid, hello_version, first_hello_us, last_hello_us, changed_us)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)
+		ON CONFLICT (uuid) DO UPDATE SET ip=excluded.ip, pid=coalesce(excluded.pid, pid), hello_version=excluded.hello_version,
+			last_hello_us=excluded.last_hello_us, hellos=hellos+1
+		RETURNING hellos`,
+		[]any{r.uuid, r.h.From.Addr().Unmap().WithZone("").String(), pid, int(r.h.Version), r.now}, &r.out.Hellos)
+	r.out.New = r.out.Hellos == 1
+	return err
+}
+
+// queue makes the queue entry, from a delayed one if there is one.
+func (r *recording) queue() error {
+	var claimed sql.NullString
+	switch err := r.t.row(`SELECT claimed_by FROM csto_queue_entries WHERE uuid=?`, []any{r.uuid}, &claimed); {
+	case err == nil && claimed.Valid:
+		r.out.Action = Again
+		return r.then(r.t.exec(`UPDATE csto_queue_entries SET again=1, kind=? WHERE uuid=?`, r.h.Version, r.uuid))
+	case err == nil:
+		r.out.Action = Waiting
+		return r.then(r.t.exec(`UPDATE csto_queue_entries SET kind=?1 WHERE uuid=?2 AND kind<>?1`, r.h.Version, r.uuid))
+	case !errors.Is(err, sql.ErrNoRows):
+		return err
+	}
+	attempts := 0
+	switch err := r.t.row(`DELETE FROM csto_delayed_entries WHERE uuid=? RETURNING attempts`, []any{r.uuid}, &attempts); {
+	case err == nil:
+		r.out.Action = Promoted
+	case errors.Is(err, sql.ErrNoRows):
+		r.out.Action = Queued
+	default:
+		return err
+	}
+	if err := r.t.exec(`INSERT INTO csto_queue_entries (uuid, kind, attempts, enqueued_us) VALUES (?, ?, ?, ?)`,
+		r.uuid, r.h.Version, attempts, r.now); err != nil {
+		return err
+	}
+	return r.then(r.t.exec(`UPDATE csti_amts SET changed_us=?, last_error=NULL WHERE uuid=?`, r.now, r.uuid))
+}
+
+func (r *recording) then(err error) error {
+	if err != nil {
+		return err
+	}
+	return r.log("hello", severityInfo, r.words())
+}
+
+// delay makes or keeps the delayed entry. A queue entry whose work has not begun gives way to it.
+func (r *recording) delay(reason string) error {
+	n, err := r.t.execN(`UPDATE csto_queue_entries SET again=1 WHERE uuid=? AND claimed_by IS NOT NULL`, r.uuid)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		r.out.Action = Again
+		return r.log("hello", severityInfo, r.words())
+	}
+	r.out.Action, r.out.Reason = Delayed, reason
+	if n, err = r.t.execN(`UPDATE csto_delayed_entries SET attempts=attempts+1, due_us=? WHERE uuid=? AND reason=?`,
+		r.now+delayUnknown.Microseconds(), r.uuid, reason); err != nil {
+		return err
+	}
+	text := fmt.Sprintf("failed to find PID mapping: UUID %s, PID %s, from %s", r.uuid, r.h.PID.Dashed(), r.h.From.Addr().Unmap())
+	if n > 0 {
+		return r.log("rc-pid-unknown", severityError, text)
+	}
+	if err := r.t.exec(`DELETE FROM csto_queue_entries WHERE uuid=?`, r.uuid); err != nil {
+		return err
+	}
+	if err := r.t.exec(`INSERT INTO csto_delayed_entries (uuid, kind, attempts, due_us, reason, since_us) VALUES (?1, ?2, 1, ?3, ?4, ?5)
+		ON CONFLICT (uuid) DO UPDATE SET kind=excluded.kind, due_us=excluded.due_us, reason=excluded.reason, since_us=excluded.since_us`,
+		r.uuid, r.h.Version, r.now+delayUnknown.Microseconds(), reason, r.now); err != nil {
+		return err
+	}
+	if err := r.t.exec(`UPDATE csti_amts SET changed_us=?, last_error=? WHERE uuid=?`, r.now, reason, r.uuid); err != nil {
+		return err
+	}
+	r.out.Logged = true
+	return r.t.log(r.now, r.uuid, severityError, "rc-pid-unknown", text)
+}
+
+// log writes a row when something changed, and for one in logEvery repeats: a storm of hellos must
+// not become a storm of log rows.
+func (r *recording) log(code string, severity int, text string) error {
+	changed := r.out.New || r.out.Action == Queued || r.out.Action == Promoted
+	if !changed && r.out.Hellos%logEvery != 0 {
+		return nil
+	}
+	r.out.Logged = true
+	return r.t.log(r.now, r.uuid, severity, code, text)
+}
+
+// words describes the hello for the log, without any word that marks a row as an error.
+func (r *recording) words() string {
+	s := fmt.Sprintf("hello %d of version %d from %s, retry count %d", r.out.Hellos, r.h.Version, r.h.From.Addr().Unmap(), r.h.Retry)
+	if r.h.Version == 2 {
+		s += ", PID " + r.h.PID.Dashed()
+	} else {
+		s += fmt.Sprintf(", %d root hashes", r.h.Hashes)
+	}
+	return s + ": " + map[Action]string{Queued: "queued", Promoted: "delayed entry promoted to the queue",
+		Waiting: "queued already", Again: "a worker is at it"}[r.out.Action]
+}

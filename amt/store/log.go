@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"amtmedic/amt"
+)
+
+// Severities of log rows.
+const (
+	severityInfo    = 0
+	severityWarning = 1
+	severityError   = 2
+)
+
+// LogRow is one row of csti_log. UUID is zero for rows that concern no client.
+type LogRow struct {
+	At       time.Time
+	UUID     amt.UUID
+	Severity int // 0 info, 1 warning, 2 error
+	Code     string
+	Text     string
+}
+
+func (t *tx) log(at int64, uuid string, severity int, code, text string) error {
+	var id any
+	if uuid != "" {
+		id = uuid
+	}
+	return t.exec(`INSERT INTO csti_log (at_us, uuid, severity, code, detail) VALUES (?, ?, ?, ?, ?)`, at, id, severity, code, text)
+}
+
+// AppendLog writes a row; a zero At is now. The text must hold no secret.
+func (s *Store) AppendLog(ctx context.Context, l LogRow) error {
+	if l.At.IsZero() {
+		l.At = s.now()
+	}
+	uuid := ""
+	if !l.UUID.IsZero() {
+		uuid = l.UUID.String()
+	}
+	return s.write(ctx, func(t *tx) error { return t.log(l.At.UnixMicro(), uuid, l.Severity, l.Code, l.Text) })
+}
+
+// Log gives the rows of one client, oldest first, at most the newest limit. The zero UUID gives
+// the rows that concern no client.
+func (s *Store) Log(ctx context.Context, u amt.UUID, limit int) ([]LogRow, error) {
+	where, args := "uuid=?", []any{u.String(), limit}
+	if u.IsZero() {
+		where, args = "uuid IS NULL", []any{limit}
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT at_us, severity, code, detail FROM
+		(SELECT id, at_us, severity, code, detail FROM csti_log WHERE `+where+` ORDER BY at_us DESC, id DESC LIMIT ?)
+		ORDER BY at_us, id`, args...)
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []LogRow
+	for rows.Next() {
+		l := LogRow{UUID: u}
+		var at int64
+		if err := rows.Scan(&at, &l.Severity, &l.Code, &l.Text); err != nil {
+			return nil, classify(err)
+		}
+		l.At = fromMicro(at)
+		out = append(out, l)
+	}
+	return out, classify(rows.Err())
+}
+
+// fromMicro gives the time of a _us column; 0 is no time.
+func fromMicro(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// one runs a query that gives one row or none.
+func (s *Store) one(ctx context.Context, query string, args []any, dest ...any) (bool, error) {
+	switch err := s.read.QueryRowContext(ctx, query, args...).Scan(dest...); err {
+	case nil:
+		return true, nil
+	case sql.ErrNoRows:
+		return false, nil
+	default:
+		return false, classify(err)
+	}
+}

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+)
+
+// All that depends on the SQLite driver stands in this file: names of connections, error codes,
+// migrations.
+
+//go:embed migrations
+var migrations embed.FS
+
+type openMode int
+
+const (
+	modeWrite    openMode = iota // the one writer
+	modeQuery                    // readers beside a writer of this process
+	modeReadOnly                 // somebody else's database
+)
+
+// dsn names the connection. synchronous FULL: a hello that was acknowledged survives power loss
+// (https://www.sqlite.org/pragma.html#pragma_synchronous).
+func dsn(path string, m openMode) string {
+	p := filepath.ToSlash(path)
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p // a drive letter
+	}
+	q := []string{"_pragma=busy_timeout(10000)", "_pragma=foreign_keys(1)"}
+	switch m {
+	case modeWrite:
+		q = append(q, "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_txlock=immediate")
+		if runtime.GOOS == "darwin" {
+			q = append(q, "_pragma=fullfsync(1)") // fsync there leaves data in the drive's cache
+		}
+	case modeQuery:
+		q = append(q, "_pragma=query_only(1)")
+	case modeReadOnly:
+		q = append(q, "mode=ro", "_pragma=query_only(1)")
+	}
+	return "file://" + (&url.URL{Path: p}).EscapedPath() + "?" + strings.Join(q, "&")
+}
+
+func openReaders(path string, m openMode) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", dsn(path, m))
+	if err != nil {
+		return nil, classify(err)
+	}
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(4)
+	return db, nil
+}
+
+// migrate brings the tables to this version. Two programs may make a new database at the same
+// moment: the slower one finds a table already there, and looks again.
+func migrate(ctx context.Context, db *sql.DB) error {
+	dir, err := fs.Sub(migrations, "migrations/sqlite")
+	if err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		if err = migrateOnce(ctx, db, dir); err == nil || try == 5 || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(50<<try) * time.Millisecond):
+		}
+	}
+}
+
+func migrateOnce(ctx context.Context, db *sql.DB, dir fs.FS) error {
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("make tables: %w", err)
+	}
+	return nil
+}
+
+// Primary result codes, https://www.sqlite.org/rescode.html.
+const (
+	codePerm     = 3
+	codeBusy     = 5
+	codeReadOnly = 8
+	codeIOErr    = 10
+	codeCorrupt  = 11
+	codeFull     = 13
+	codeCantOpen = 14
+	codeAuth     = 23
+	codeNotADB   = 26
+)
+
+// classify joins the cause that a probe tells apart to an error of file system or driver.
+func classify(err error) error {
+	if err == nil || isClassified(err) {
+		return err
+	}
+	cause := error(nil)
+	var se *sqlite.Error
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		cause = ErrNotFound
+	case errors.Is(err, fs.ErrPermission):
+		cause = ErrDenied
+	case errors.As(err, &se):
+		cause = causeOf(se.Code()&0xff, se.Error())
+	default:
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			cause = ErrUnreachable
+		}
+	}
+	if cause == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
+}
+
+func causeOf(code int, text string) error {
+	switch code {
+	case codePerm, codeReadOnly, codeAuth:
+		return ErrDenied
+	case codeBusy, codeIOErr, codeCorrupt, codeFull, codeCantOpen, codeNotADB:
+		return ErrUnreachable
+	}
+	if strings.Contains(text, "no such table") || strings.Contains(text, "no such column") {
+		return ErrNoTable
+	}
+	return nil
+}
+
+func isClassified(err error) bool {
+	for _, c := range []error{ErrNotFound, ErrUnreachable, ErrDenied, ErrNoTable, ErrNoConfig, ErrKey, ErrLocked} {
+		if errors.Is(err, c) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,219 @@
+// Package store keeps the tables of the provisioning core: clients that said hello, PID/PPS pairs,
+// UUID maps, the queue and the delayed entries, profiles, configuration and log. Open and
+// OpenExisting are the entry points. It stores and answers; it decides nothing about a client
+// beyond the rules that keep the tables consistent, and it talks to no network.
+//
+// The tables bear the names of the SCS database, csti_* for its inventory and csto_* for its
+// operations, so that whoever knows that database finds the way with any SQL tool.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"amtmedic/amt"
+)
+
+// Causes that a probe tells apart with errors.Is. They map to the facts db.exists, db.reach,
+// db.auth and db.config.
+var (
+	ErrNotFound    = errors.New("there is no such database")              // db.exists false
+	ErrUnreachable = errors.New("the database cannot be opened")          // db.reach false
+	ErrDenied      = errors.New("permission denied")                      // db.auth false
+	ErrNoTable     = errors.New("a table is missing")                     // db.exists false: no database of this program
+	ErrNoConfig    = errors.New("the configuration row is missing")       // db.config none
+	ErrKey         = errors.New("the key of the database cannot be used") // secrets cannot be read
+	ErrLocked      = errors.New("another provisioning server works this queue")
+	ErrNotHere     = errors.New("not in this version")
+)
+
+// Options change how a store is opened. The zero value is good.
+type Options struct {
+	// KeyFile holds the key that wraps the data keys. Empty: NAME.key beside the database file.
+	KeyFile string
+	// Now gives the time of rows; nil is time.Now.
+	Now func() time.Time
+}
+
+// Store is an open database. It is safe for several goroutines, and several processes may have
+// the same file open; only the queue has one owner (LockQueue).
+type Store struct {
+	path string
+	now  func() time.Time
+	read *sql.DB
+	w    *writer // nil when opened read-only
+	keys keyring
+}
+
+// Path gives the absolute path of the database file.
+func (s *Store) Path() string { return s.path }
+
+// Open opens the database at target, a file path, and makes file, folders, tables, default
+// profile, default configuration and key file when they are missing. A postgres:// URL is
+// refused with ErrNotHere. The caller closes the store.
+func Open(ctx context.Context, target string, o Options) (*Store, error) {
+	path, err := filePath(target)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, opened(path, classify(err))
+	}
+	s, err := openAt(ctx, path, o)
+	if err != nil {
+		return nil, opened(path, err)
+	}
+	return s, nil
+}
+
+func openAt(ctx context.Context, path string, o Options) (*Store, error) {
+	if err := createFile(path); err != nil {
+		return nil, classify(err)
+	}
+	s := &Store{path: path, now: clock(o)}
+	db, err := sql.Open("sqlite", dsn(path, modeWrite))
+	if err != nil {
+		return nil, classify(err)
+	}
+	db.SetMaxOpenConns(1)
+	if err := migrate(ctx, db); err != nil {
+		return nil, errors.Join(classify(err), db.Close())
+	}
+	if s.w, err = newWriter(ctx, db); err != nil {
+		return nil, errors.Join(classify(err), db.Close())
+	}
+	if s.read, err = openReaders(path, modeQuery); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.openKeys(ctx, keyFile(path, o)); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// OpenExisting opens a database to look at it. It never makes or changes rows: a missing file is
+// ErrNotFound, and every method that writes returns ErrDenied. Secrets can be read only when the
+// key file is there; all else works without it.
+func OpenExisting(ctx context.Context, target string, o Options) (*Store, error) {
+	path, err := filePath(target)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, opened(path, classify(err))
+	}
+	_ = f.Close()
+	s := &Store{path: path, now: clock(o)}
+	if s.read, err = openReaders(path, modeReadOnly); err != nil {
+		return nil, opened(path, err)
+	}
+	if err := s.ping(ctx); err != nil {
+		return nil, errors.Join(opened(path, err), s.Close())
+	}
+	kek, err := readKeyFile(keyFile(path, o))
+	if err == nil {
+		s.keys, err = s.loadKeys(ctx, kek)
+	} else if o.KeyFile == "" {
+		err = nil // rows without secrets can be read
+	}
+	if err != nil {
+		return nil, errors.Join(keyError(keyFile(path, o), err), s.Close())
+	}
+	return s, nil
+}
+
+// Close ends the store. What was answered before is durable.
+func (s *Store) Close() error {
+	var errs []error
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	if s.w != nil {
+		errs = append(errs, s.w.close())
+	}
+	return errors.Join(errs...)
+}
+
+// ping reads one page and checks that the tables are ours.
+func (s *Store) ping(ctx context.Context) error {
+	var n int
+	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE type='table'
+		AND name IN ('csti_configuration','csti_amts','csti_pid_map','csti_uuid_maps','csto_queue_entries','csto_delayed_entries')`).Scan(&n)
+	switch {
+	case err != nil:
+		return classify(err)
+	case n < 6:
+		return fmt.Errorf("%w: %d of 6 tables of the provisioning core are there", ErrNoTable, n)
+	}
+	return nil
+}
+
+func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
+	if s.w == nil {
+		return &amt.Error{Op: "write database", Subject: s.path, Err: fmt.Errorf("%w: it was opened to be read only", ErrDenied)}
+	}
+	return classify(s.w.write(ctx, fn))
+}
+
+func clock(o Options) func() time.Time {
+	if o.Now != nil {
+		return o.Now
+	}
+	return time.Now
+}
+
+func keyFile(path string, o Options) string {
+	if o.KeyFile != "" {
+		return o.KeyFile
+	}
+	return path + ".key"
+}
+
+// filePath gives the absolute file path of a target, or says why it is none.
+func filePath(target string) (string, error) {
+	switch {
+	case strings.HasPrefix(target, "postgres://"), strings.HasPrefix(target, "postgresql://"):
+		return "", &amt.Error{Op: "open database", Err: fmt.Errorf("PostgreSQL: %w", ErrNotHere),
+			Hint: "give a file path: --db FILE keeps everything in one SQLite file"}
+	case strings.Contains(target, "://"):
+		return "", &amt.Error{Op: "open database", Err: errors.New("a database is a file path or a postgres:// URL"),
+			Hint: "give a file path: --db FILE"}
+	case target == "":
+		return "", &amt.Error{Op: "open database", Err: errors.New("no file is named"), Hint: "give a file path: --db FILE"}
+	}
+	return filepath.Abs(target)
+}
+
+// createFile makes the database file for its owner only; SQLite gives its side files the same mode.
+func createFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// opened wraps the cause of a failed opening with the next step.
+func opened(path string, err error) error {
+	var known *amt.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, ErrNotFound):
+		hint = `"amtmedic serve --db FILE" makes a new one`
+	case errors.Is(err, ErrDenied):
+		hint = "run as the account of the provisioning service, or give that file's owner's rights"
+	case errors.Is(err, ErrNoTable):
+		hint = "is this the right file? \"amtmedic serve --db FILE\" makes the tables"
+	}
+	return &amt.Error{Op: "open database", Subject: path, Err: err, Hint: hint}
+}
