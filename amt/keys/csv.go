@@ -25,6 +25,9 @@ const (
 	CodeEmpty     = "empty"         // no key at all
 )
 
+// maxID is the largest id that a 32-bit column of csti_pid_map takes.
+const maxID = 1<<31 - 1
+
 // Row is one line of a key file.
 type Row struct {
 	Pair
@@ -121,8 +124,8 @@ func (k *keyFile) row(n int, fields []string) (Row, bool) {
 	row := Row{Pair: pair, CurrentPassword: amt.NewSecret(get("current_password")), AdminPassword: amt.NewSecret(get("admin_password"))}
 	if s := strings.TrimSpace(get("id")); s != "" {
 		id, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || id < 0 {
-			k.problem(n, CodeID, "the id is not a whole number")
+		if err != nil || id < 0 || id > maxID {
+			k.problem(n, CodeID, "the id is not a whole number from 0 to %d", int64(maxID))
 		}
 		row.ID = id
 	}
@@ -158,28 +161,28 @@ func named(fields []string) map[string]int {
 	return cols
 }
 
-// shaped finds the columns of a file without header by the lengths of its first line's fields.
+// shaped finds the columns of a file without header by its first line: in the order of Header when
+// the second and third field are a PID and a PPS, else by the lengths of the fields.
 func shaped(fields []string) map[string]int {
+	long := func(i, n int) bool {
+		s := Bare(fields[i])
+		return len(s) == n && len(odd(s)) == 0
+	}
+	if len(fields) == 6 && long(1, PIDLen) && long(2, PPSLen) {
+		return named(strings.Split(Header, ","))
+	}
 	cols := map[string]int{}
-	for i, f := range fields {
-		s := Bare(f)
+	for i := range fields {
+		_, have := cols["pid"]
 		switch {
-		case len(odd(s)) > 0:
-		case len(s) == PPSLen:
+		case long(i, PPSLen):
 			cols["pps"] = i
-		case len(s) == PIDLen && cols["pps"] == 0:
-			if _, ok := cols["pid"]; !ok {
-				cols["pid"] = i
-			}
+		case long(i, PIDLen) && !have:
+			cols["pid"] = i
 		}
 	}
 	if len(cols) != 2 {
 		return nil
-	}
-	if cols["pid"] == 1 && cols["pps"] == 2 && len(fields) == 6 {
-		for i, name := range strings.Split(Header, ",") {
-			cols[name] = i
-		}
 	}
 	return cols
 }

@@ -42,6 +42,8 @@ type command struct {
 // commands lists every sub-command in the order of the help page.
 func commands() []command {
 	return []command{
+		{"hello", "decode or send hello messages", runHello},
+		{"keys", "make and check PID/PPS pairs", runKeys},
 		{"version", "print the version", runVersion},
 	}
 }
