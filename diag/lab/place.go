@@ -1,0 +1,171 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"runtime"
+	"syscall"
+
+	"amtmedic/amt"
+)
+
+// place is where the parts of a world live.
+type place struct {
+	client    netip.Addr
+	server    netip.Addr
+	wrong     netip.Addr // a host that is up and is no provisioning server
+	clientDNS netip.Addr // the resolver that the client's lease names
+	serverDNS netip.Addr // the resolver that the server uses
+}
+
+// dnsPort is the port of the name servers as the world sees it.
+const dnsPort = 53
+
+// opener opens sockets in the network that a world lives in. Addresses and ports are those of the
+// world; where this machine does not give a port away, a free one stands for it.
+type opener interface {
+	listenTCP(ctx context.Context, at netip.AddrPort) (net.Listener, error)
+	listenUDP(ctx context.Context, at netip.AddrPort) (net.PacketConn, error)
+	dialTCP(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
+	dialUDP(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error)
+	// real gives the address that a program outside has to use.
+	real(netip.AddrPort) netip.AddrPort
+	Close() error
+}
+
+// loopback is the network of the usual world: addresses of 127.0.0.0/8 on this machine. moved
+// names the ones that something else stands for: another port where this machine does not give the
+// real one away, and 127.0.0.1 where it has no other address.
+type loopback struct {
+	single bool // 127.0.0.1 stands for every address
+	moved  map[netip.AddrPort]netip.AddrPort
+}
+
+var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+func (n loopback) real(a netip.AddrPort) netip.AddrPort {
+	if m, ok := n.moved[a]; ok {
+		return m
+	}
+	if n.single {
+		return netip.AddrPortFrom(localhost, 1) // nobody listens there
+	}
+	return a
+}
+
+// source gives the address that a connection comes from.
+func (n loopback) source(a netip.AddrPort) netip.AddrPort {
+	if n.single {
+		return netip.AddrPortFrom(localhost, 0)
+	}
+	return a
+}
+
+func (n loopback) listenTCP(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(ctx, "tcp4", n.real(at).String())
+}
+
+func (n loopback) listenUDP(ctx context.Context, at netip.AddrPort) (net.PacketConn, error) {
+	return new(net.ListenConfig).ListenPacket(ctx, "udp4", n.real(at).String())
+}
+
+func (n loopback) dialTCP(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
+	return dialTCPFrom(ctx, n.source(from), n.real(to))
+}
+
+func (n loopback) dialUDP(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(n.source(netip.AddrPortFrom(from, 0)))}
+	return d.DialContext(ctx, "udp4", n.real(to).String())
+}
+
+// Close has nothing to take away.
+func (n loopback) Close() error { return nil }
+
+// dialTCPFrom connects from an address and port. A source port that is still in use gives way to
+// one that the system picks.
+func dialTCPFrom(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Control: reuseAddress}
+	c, err := d.DialContext(ctx, "tcp4", to.String())
+	if err != nil && from.Port() != 0 && (errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.Addr(), 0))
+		c, err = d.DialContext(ctx, "tcp4", to.String())
+	}
+	return c, err
+}
+
+// findLoopback picks a network for one world: a /24 of the loopback block in which the ports are
+// free, so that several worlds stand side by side. Where something has taken a port on every
+// address, or ports below 1024 are not given away, free ports stand for them.
+func findLoopback(ctx context.Context, r *rand.Rand) (place, loopback, error) {
+	var last error
+	for try := range 12 {
+		p := drawPlace(r)
+		n := loopback{single: runtime.GOOS != "linux" && runtime.GOOS != "windows", moved: map[netip.AddrPort]netip.AddrPort{}}
+		hello := netip.AddrPortFrom(p.server, amt.HelloPort)
+		needed := []netip.AddrPort{hello, netip.AddrPortFrom(p.clientDNS, dnsPort), netip.AddrPortFrom(p.serverDNS, dnsPort)}
+		if last = n.settle(ctx, needed, try >= 4, r); last != nil {
+			continue
+		}
+		if m, ok := n.moved[hello]; ok && !n.single { // whoever owns 9971 everywhere is not in this world
+			n.moved[netip.AddrPortFrom(p.wrong, amt.HelloPort)] = netip.AddrPortFrom(p.wrong, m.Port())
+		}
+		return p, n, nil
+	}
+	return place{}, loopback{}, &amt.Error{Op: "find addresses for the practice world", Err: last,
+		Hint: "another program uses the loopback ports; end it and try again"}
+}
+
+// settle finds for every address of the world one that this machine gives away: itself if it can
+// be had. The provisioning port is moved only when told so, because another network may have it.
+func (n loopback) settle(ctx context.Context, needed []netip.AddrPort, moveHello bool, r *rand.Rand) error {
+	for _, a := range needed {
+		mayStay, mayMove := !n.single, n.single || moveHello || a.Port() == dnsPort
+		var err error
+		if mayStay {
+			if err = tryListen(ctx, a); err == nil {
+				continue
+			}
+		}
+		for range 10 {
+			if !mayMove {
+				break
+			}
+			m := netip.AddrPortFrom(a.Addr(), uint16(20000+r.IntN(12000)))
+			if n.single {
+				m = netip.AddrPortFrom(localhost, m.Port())
+			}
+			if err = tryListen(ctx, m); err == nil {
+				n.moved[a] = m
+				break
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drawPlace picks addresses.
+func drawPlace(r *rand.Rand) place {
+	b, c := byte(16+r.IntN(230)), byte(r.IntN(256))
+	host := func(d byte) netip.Addr { return netip.AddrFrom4([4]byte{127, b, c, d}) }
+	return place{client: host(7), server: host(10), wrong: host(99), clientDNS: host(53), serverDNS: host(54)}
+}
+
+// tryListen looks whether an address can be listened on with TCP and UDP, and lets it go again.
+func tryListen(ctx context.Context, a netip.AddrPort) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp4", a.String())
+	if err != nil {
+		return err
+	}
+	pc, err := lc.ListenPacket(ctx, "udp4", a.String())
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return errors.Join(l.Close(), pc.Close())
+}

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package lab
+
+import "syscall"
+
+// reuseAddress does nothing here: a source port that is in use gives way to another.
+func reuseAddress(string, string, syscall.RawConn) error { return nil }
