@@ -89,7 +89,7 @@ func (r *recording) run() error {
 	}
 	if r.h.Version != 2 && r.h.Version != 3 {
 		r.out.Action = Kept
-		return r.log("hello-version", severityWarning, fmt.Sprintf("hello of version %d: only its UUID can be read", r.h.Version))
+		return r.log("hello-version", SeverityWarning, fmt.Sprintf("hello of version %d: only its UUID can be read", r.h.Version))
 	}
 	known := true
 	if r.h.Version == 2 {
@@ -154,7 +154,7 @@ func (r *recording) then(err error) error {
 	if err != nil {
 		return err
 	}
-	return r.log("hello", severityInfo, r.words())
+	return r.log("hello", SeverityInfo, r.words())
 }
 
 // delay makes or keeps the delayed entry. A queue entry whose work has not begun gives way to it.
@@ -165,7 +165,7 @@ func (r *recording) delay(reason string) error {
 	}
 	if n > 0 {
 		r.out.Action = Again
-		return r.log("hello", severityInfo, r.words())
+		return r.log("hello", SeverityInfo, r.words())
 	}
 	r.out.Action, r.out.Reason = Delayed, reason
 	if n, err = r.t.execN(`UPDATE csto_delayed_entries SET attempts=attempts+1, due_us=? WHERE uuid=? AND reason=?`,
@@ -174,7 +174,7 @@ func (r *recording) delay(reason string) error {
 	}
 	text := fmt.Sprintf("failed to find PID mapping: UUID %s, PID %s, from %s", r.uuid, r.h.PID.Dashed(), r.h.From.Addr().Unmap())
 	if n > 0 {
-		return r.log("rc-pid-unknown", severityError, text)
+		return r.log("rc-pid-unknown", SeverityError, text)
 	}
 	if err := r.t.exec(`DELETE FROM csto_queue_entries WHERE uuid=?`, r.uuid); err != nil {
 		return err
@@ -188,7 +188,7 @@ func (r *recording) delay(reason string) error {
 		return err
 	}
 	r.out.Logged = true
-	return r.t.log(r.now, r.uuid, severityError, "rc-pid-unknown", text)
+	return r.t.log(r.now, r.uuid, SeverityError, "rc-pid-unknown", text)
 }
 
 // log writes a row when something changed, and for one in logEvery repeats: a storm of hellos must

@@ -10,9 +10,9 @@ import (
 
 // Severities of log rows.
 const (
-	severityInfo    = 0
-	severityWarning = 1
-	severityError   = 2
+	SeverityInfo    = 0
+	SeverityWarning = 1
+	SeverityError   = 2
 )
 
 // LogRow is one row of csti_log. UUID is zero for rows that concern no client.

@@ -91,5 +91,5 @@ func (t *tx) promoteOne(now int64, uuid, why string) error {
 		uuid, kind, attempts, now); err != nil {
 		return err
 	}
-	return t.log(now, uuid, severityInfo, "promoted", fmt.Sprintf("delayed entry promoted to the queue: %s", why))
+	return t.log(now, uuid, SeverityInfo, "promoted", fmt.Sprintf("delayed entry promoted to the queue: %s", why))
 }

@@ -1,0 +1,165 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"amtmedic/amt"
+	"amtmedic/amt/hello"
+	"amtmedic/amt/store"
+)
+
+// received is what came over one connection.
+type received struct {
+	bytes    []byte
+	complete bool // by its own counts
+	ended    bool // the sender closed its side
+	failed   bool // reset by the sender, or out of time
+}
+
+// keepUnknown bounds the bytes of a hello whose length cannot be told.
+const keepUnknown = 4096
+
+// receive reads until the message is complete by its own counts, the sender ends it, or time is
+// up. Segments are joined in whatever pieces they come.
+func (s *Server) receive(c *conn) received {
+	var r received
+	end := time.Now().Add(s.o.Limits.Total)
+	buf := make([]byte, 0, 512)
+	for {
+		need, complete := hello.Need(buf)
+		switch {
+		case complete:
+			r.bytes, r.complete = buf[:min(need, len(buf))], true
+			return r
+		case len(buf) >= keepUnknown && need == len(buf):
+			r.bytes = buf
+			return r
+		}
+		wait := s.o.Limits.Idle
+		if len(buf) >= hello.HeaderLen && need == len(buf) {
+			wait = s.o.Limits.Quiet // unknown version: only its end or silence tells that it is over
+		}
+		if until := time.Now().Add(wait); until.Before(end) {
+			c.await(until)
+		} else {
+			c.await(end)
+		}
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := c.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if n == 0 && err != nil {
+			r.bytes, r.ended, r.failed = buf, errors.Is(err, io.EOF), !errors.Is(err, io.EOF)
+			return r
+		}
+	}
+}
+
+// commitTime bounds the wait for the store.
+const commitTime = 6 * time.Second
+
+// handle takes one connection from its first byte to its close.
+func (s *Server) handle(ctx context.Context, c *conn) {
+	r := s.receive(c)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
+	defer cancel()
+	kept := false
+	m, err := hello.Decode(r.bytes)
+	switch {
+	case len(r.bytes) == 0: // somebody only looked whether the port is open
+		kept = r.ended
+	case m.Foreign != "" || odd(m):
+		kept = s.keepForeign(ctx, c, m, r)
+	case err == nil && r.complete, err == nil && m.Type == hello.Unknown && (r.ended || !c.isHurried()):
+		kept = s.keepHello(ctx, c, m)
+	default:
+		s.keepPartial(ctx, c, m, r)
+	}
+	if kept {
+		c.finish(r.ended)
+	} else {
+		reset(c.Conn)
+	}
+}
+
+// odd reports whether a message of unknown version is more likely no hello at all: of the first
+// word only 0 and 1 are known.
+func odd(m hello.Message) bool { return m.Type == hello.Unknown && m.AdminWord > 1 }
+
+// keepHello makes a hello durable and reports whether it is.
+func (s *Server) keepHello(ctx context.Context, c *conn, m hello.Message) bool {
+	out, err := s.store.RecordHello(ctx, store.Hello{From: c.from, Version: m.Version, CredentialsSet: m.AdminCredentialsSet,
+		Retry: m.RetryCount, UUID: m.UUID, PID: m.PID, Hashes: len(m.Hashes)})
+	if err != nil {
+		s.o.Log.Error("hello was not kept", "uuid", m.UUID.String(), "from", c.from.String(), "err", err)
+		s.emit(Event{Kind: EventError, From: c.from, UUID: m.UUID, PID: m.PID, Err: err})
+		return false
+	}
+	if out.Logged {
+		args := []any{"uuid", m.UUID.String(), "method", string(m.Type), "version", m.Version, "from", c.from.String(),
+			"retry_count", m.RetryCount, "hellos", out.Hellos, "action", string(out.Action)}
+		if m.PID != "" {
+			args = append(args, "pid", string(m.PID))
+		}
+		if out.Reason != "" {
+			args = append(args, "reason", out.Reason)
+		}
+		if len(m.Problems) > 0 {
+			args = append(args, "problems", amt.Codes(m.Problems))
+		}
+		s.o.Log.Info("hello", args...)
+	}
+	s.emit(Event{Kind: EventHello, From: c.from, UUID: m.UUID, PID: m.PID, Outcome: out})
+	return true
+}
+
+// keepForeign notes bytes that are no hello with their source address. The log does not grow with
+// every connection of a source that sends many.
+func (s *Server) keepForeign(ctx context.Context, c *conn, m hello.Message, r received) bool {
+	s.emit(Event{Kind: EventForeign, From: c.from})
+	left, ok := s.table.mayNote(c.src, s.o.Now())
+	if !ok {
+		return true
+	}
+	what := m.Foreign
+	if what == "" {
+		what = "unknown"
+	}
+	text := fmt.Sprintf("no hello: %d bytes of %s protocol from %s, they begin with %x", len(r.bytes), what, c.from, r.bytes[:min(len(r.bytes), 24)])
+	if left > 0 {
+		text += fmt.Sprintf("; %d more from this address before", left)
+	}
+	return s.note(ctx, c, "no-hello", text, amt.UUID{})
+}
+
+// keepPartial notes a hello that never became complete. Its sender is reset and sends again.
+func (s *Server) keepPartial(ctx context.Context, c *conn, m hello.Message, r received) {
+	s.emit(Event{Kind: EventPartial, From: c.from, UUID: m.UUID, PID: m.PID})
+	if _, ok := s.table.mayNote(c.src, s.o.Now()); !ok {
+		return
+	}
+	why := "then silence"
+	if r.ended {
+		why = "then the sender closed"
+	}
+	s.note(ctx, c, "partial-hello", fmt.Sprintf("part of a hello: %d bytes of version %d from %s, %s", len(r.bytes), m.Version, c.from, why), m.UUID)
+}
+
+func (s *Server) note(ctx context.Context, c *conn, code, text string, u amt.UUID) bool {
+	if err := s.store.AppendLog(ctx, store.LogRow{UUID: u, Severity: store.SeverityWarning, Code: code, Text: text}); err != nil {
+		s.o.Log.Error("log row was not kept", "from", c.from.String(), "err", err)
+		s.emit(Event{Kind: EventError, From: c.from, Err: err})
+		return false
+	}
+	args := []any{"code", code, "from", c.from.String()}
+	if !u.IsZero() {
+		args = append(args, "uuid", u.String())
+	}
+	s.o.Log.Warn(text, args...)
+	return true
+}
