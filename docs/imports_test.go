@@ -1,0 +1,257 @@
+package docs_test
+
+import (
+	"go/ast"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers are the parts of the top level that hold code, lowest first: a package imports its own
+// layer and those below. docs is a leaf that anyone may import.
+var layers = []string{"amt", "capture", "diag", "tui", "cmd"}
+
+// homes says which packages may use an outside library, by the longest prefix that fits. A library
+// that is not here has no home. An empty list: only tests may use it.
+var homes = map[string][]string{
+	"github.com/charmbracelet":         {"tui"},
+	"github.com/charmbracelet/x/vt":    {},
+	"github.com/charmbracelet/x/exp":   {},
+	"github.com/aymanbagabas/go-osc52": {"tui"},
+	"github.com/muesli/termenv":        {"tui"},
+	"github.com/google/gopacket":       {"capture"},
+	"github.com/miekg/dns":             {"capture", "diag/probe", "diag/lab", "diag/remedy"},
+	"github.com/klauspost/compress":    {"capture", "diag/bundle"},
+	"github.com/pressly/goose":         {"amt/store"},
+	"modernc.org/sqlite":               {"amt/store"},
+	"golang.org/x/crypto":              {"amt"},
+	"golang.org/x/net":                 {"amt", "capture", "diag"},
+	"golang.org/x/sys":                 {"amt", "capture", "diag", "tui", "cmd"},
+	"golang.org/x/term":                {"tui", "cmd"},
+	"github.com/rogpeppe/go-internal":  {},
+	"github.com/creack/pty":            {},
+}
+
+// pure lists the packages that do no input or output and have no clock of their own.
+var pure = []string{"amt", "amt/hello", "amt/keys", "amt/matrix", "amt/setupbin", "diag", "diag/check"}
+
+// impure lists what a pure package must not import, sub-packages included.
+var impure = []string{"os", "net", "syscall", "log", "io/ioutil", "path/filepath", "database/sql",
+	"runtime", "testing", "crypto/rand", "math/rand", "plugin", "C"}
+
+// harmless lists sub-packages of impure ones that touch nothing.
+var harmless = []string{"net/netip", "net/url", "log/slog"}
+
+// harmlessNames lists what may be used of an impure package, because it only works on text.
+var harmlessNames = map[string][]string{"net": {"SplitHostPort", "JoinHostPort", "ParseIP", "ParseMAC"}}
+
+func layer(dir string) int {
+	return slices.IndexFunc(layers, func(l string) bool { return under(dir, l) })
+}
+
+func TestImportsPointDownwards(t *testing.T) {
+	for _, s := range readSources(t) {
+		from := layer(s.dir)
+		for _, imp := range s.imports {
+			dir, ok := own(imp)
+			if !ok || dir == "docs" {
+				continue
+			}
+			switch to := layer(dir); {
+			case s.dir == "docs":
+				t.Errorf("%s: docs is a leaf, it must not import %s", s.name, dir)
+			case from < 0 || to < 0:
+				t.Errorf("%s imports %s: the layers are %v", s.name, dir, layers)
+			case to > from:
+				t.Errorf("%s: %s must not import %s: nothing points back up", s.name, layers[from], dir)
+			}
+		}
+	}
+}
+
+func TestImportsKeepToTheTable(t *testing.T) {
+	table := readTable(t)
+	for _, s := range readSources(t) {
+		row, ok := table[s.dir]
+		if !ok || s.test {
+			continue // a package without a row is found by TestArchitectureTableIsComplete
+		}
+		for _, imp := range s.imports {
+			dir, ok := own(imp)
+			if !ok || dir == s.dir || dir == "docs" {
+				continue
+			}
+			if !slices.ContainsFunc(row.may, func(may string) bool { return allows(may, dir) }) {
+				t.Errorf("%s imports %s; docs/architecture.md allows %s: %s",
+					s.name, dir, s.dir, strings.Join(row.may, ", "))
+			}
+		}
+	}
+}
+
+// allows reports whether an entry of the table covers an import: a package, or all below one.
+func allows(may, dir string) bool {
+	return may == dir || strings.HasSuffix(may, "/...") && under(dir, may)
+}
+
+func TestSimulatorIsOnlyForLabAndTests(t *testing.T) {
+	imports := map[string][]string{}
+	for _, s := range readSources(t) {
+		for _, imp := range s.imports {
+			if dir, ok := own(imp); ok && !s.test {
+				imports[s.dir] = append(imports[s.dir], dir)
+			}
+		}
+	}
+	for _, start := range []string{"amt/provision", "amt/device"} {
+		seen := map[string]string{start: start}
+		for todo := []string{start}; len(todo) > 0; todo = todo[1:] {
+			for _, dir := range imports[todo[0]] {
+				if _, ok := seen[dir]; ok {
+					continue
+				}
+				seen[dir] = seen[todo[0]] + " -> " + dir
+				todo = append(todo, dir)
+				if under(dir, "amt/sim") {
+					t.Errorf("the core must not know the simulator: %s", seen[dir])
+				}
+			}
+		}
+	}
+}
+
+func TestOutsideLibrariesHaveOneHome(t *testing.T) {
+	for _, s := range readSources(t) {
+		for _, imp := range s.imports {
+			if !outside(imp) || s.test {
+				continue
+			}
+			dirs, known := home(imp)
+			switch {
+			case !known:
+				t.Errorf("%s imports %s, which has no home yet: see docs/CONTRIBUTING.md", s.name, imp)
+			case len(dirs) == 0:
+				t.Errorf("%s imports %s, which is for tests only", s.name, imp)
+			case !slices.ContainsFunc(dirs, func(d string) bool { return under(s.dir, d) }):
+				t.Errorf("%s imports %s; its home is %v", s.name, imp, dirs)
+			}
+		}
+	}
+}
+
+// home finds the packages that may use an import, by the longest prefix.
+func home(imp string) ([]string, bool) {
+	for p := imp; p != "."; p = path.Dir(p) {
+		if dirs, ok := homes[p]; ok {
+			return dirs, true
+		}
+	}
+	return nil, false
+}
+
+func TestPurePackagesTouchNothing(t *testing.T) {
+	clock := regexp.MustCompile(`\btime\.(Now|Since|Until|After|AfterFunc|Sleep|Tick|NewTicker|NewTimer)\b`)
+	for _, s := range readSources(t) {
+		if s.test || !slices.Contains(pure, s.dir) {
+			continue
+		}
+		for _, imp := range s.imports {
+			switch {
+			case slices.Contains(harmless, imp):
+			case harmlessNames[imp] != nil:
+				for _, n := range usedNames(s.file, path.Base(imp)) {
+					if !slices.Contains(harmlessNames[imp], n) {
+						t.Errorf("%s is pure and uses %s.%s", s.name, imp, n)
+					}
+				}
+			case slices.ContainsFunc(impure, func(i string) bool { return under(imp, i) }):
+				t.Errorf("%s is pure and imports %s", s.name, imp)
+			}
+			if dir, ok := own(imp); ok && !slices.Contains(pure, dir) {
+				t.Errorf("%s is pure and imports %s, which is not", s.name, dir)
+			}
+		}
+		for i, line := range strings.Split(s.text, "\n") {
+			code, _, _ := strings.Cut(line, "//")
+			if m := clock.FindString(code); m != "" {
+				t.Errorf("%s:%d is pure and uses %s: the time is a parameter", s.name, i+1, m)
+			}
+		}
+	}
+}
+
+// usedNames gives what a file uses of a package that it imports under the given name.
+func usedNames(f *ast.File, pkg string) []string {
+	var names []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := sel.X.(*ast.Ident); ok && x.Name == pkg {
+				names = append(names, sel.Sel.Name)
+			}
+		}
+		return true
+	})
+	return names
+}
+
+// row is one line of the table of packages in architecture.md.
+type row struct {
+	sentence string
+	may      []string
+}
+
+// readTable reads the table of packages: package, sentence, own packages that it may import.
+func readTable(t *testing.T) map[string]row {
+	t.Helper()
+	text, err := os.ReadFile("architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile("^\\| `([a-z0-9/.]+)` \\| ([^|]+) \\| ([^|]+) \\|$")
+	name := regexp.MustCompile("`([a-z0-9/.]+)`")
+	table := map[string]row{}
+	for _, l := range strings.Split(string(text), "\n") {
+		m := line.FindStringSubmatch(l)
+		if m == nil {
+			continue
+		}
+		r := row{sentence: m[2]}
+		for _, n := range name.FindAllStringSubmatch(m[3], -1) {
+			r.may = append(r.may, n[1])
+		}
+		table[m[1]] = r
+	}
+	if len(table) < 5 {
+		t.Fatalf("architecture.md: only %d rows of the table of packages could be read", len(table))
+	}
+	return table
+}
+
+func TestArchitectureTableIsComplete(t *testing.T) {
+	table, dirs := readTable(t), packageDirs(readSources(t))
+	for _, d := range dirs {
+		if _, ok := table[d]; !ok {
+			t.Errorf("package %s has no row in docs/architecture.md", d)
+		}
+	}
+	for d := range table {
+		if !slices.Contains(dirs, d) {
+			t.Errorf("docs/architecture.md describes package %s, which does not exist", d)
+		}
+	}
+}
+
+func TestTableKeepsDirection(t *testing.T) {
+	for d, r := range readTable(t) {
+		for _, may := range r.may {
+			dir := strings.TrimSuffix(may, "/...")
+			if layer(dir) > layer(d) {
+				t.Errorf("docs/architecture.md allows %s to import %s: the table must keep the direction %v",
+					d, may, layers)
+			}
+		}
+	}
+}
