@@ -67,7 +67,7 @@ func TestVectors(t *testing.T) {
 		hashes []Hash
 		notes  []string
 	}{
-		{"v1-psk", 32, PSK, true, 0, "4KRG65QT", nil, nil},
+		{"v1-psk", 32, PSK, true, 0, "4KRG65QT", nil, []string{NotePIDCheck}},
 		{"v2-pki", 81, PKI, true, 3, "", roots()[:2], nil},
 		{"v3-pki-none", 25, PKI, false, 14, "", nil, []string{NoteNoHashes}},
 		{"v4-pki-three", 131, PKI, false, 14, "", roots(), nil},
@@ -88,7 +88,7 @@ func TestVectors(t *testing.T) {
 			if !slices.EqualFunc(m.Hashes, c.hashes, func(a, b Hash) bool { return a.Algorithm == b.Algorithm && bytes.Equal(a.Digest, b.Digest) }) {
 				t.Errorf("hashes %v, want %v", m.Hashes, c.hashes)
 			}
-			if c.name != "v1-psk" && !slices.Equal(amt.Codes(m.Notes), append([]string{}, c.notes...)) {
+			if !slices.Equal(amt.Codes(m.Notes), append([]string{}, c.notes...)) {
 				t.Errorf("notes %v, want %v", m.Notes, c.notes)
 			}
 			if again, err := Encode(m); err != nil || !bytes.Equal(again, b) {

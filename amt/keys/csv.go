@@ -202,20 +202,17 @@ func separator(head []byte) rune {
 }
 
 // WriteCSV writes a key file with its header. It reveals PPS and passwords: the caller sees to it
-// that only the owner can read what it writes to. Rows without an id get the next free ones.
+// that only the owner can read what it writes to. Rows without an id get the ones after the highest.
 func WriteCSV(w io.Writer, rows []Row) error {
 	cw := csv.NewWriter(w)
 	if err := cw.Write(strings.Split(Header, ",")); err != nil {
 		return fmt.Errorf("write key file: %w", err)
 	}
-	next := int64(1)
-	for _, r := range rows {
-		next = max(next, r.ID+1)
-	}
+	free := freeIDs(rows)
 	for _, r := range rows {
 		id, used := r.ID, "0"
 		if id == 0 {
-			id, next = next, next+1
+			id = free()
 		}
 		if r.Used {
 			used = "1"
@@ -229,4 +226,23 @@ func WriteCSV(w io.Writer, rows []Row) error {
 		return fmt.Errorf("write key file: %w", err)
 	}
 	return nil
+}
+
+// freeIDs gives ids that no row has: those after the highest, then, past maxID, the gaps.
+func freeIDs(rows []Row) func() int64 {
+	taken, next := map[int64]bool{}, int64(1)
+	for _, r := range rows {
+		taken[r.ID] = true
+		next = max(next, r.ID+1)
+	}
+	return func() int64 {
+		if next > maxID {
+			next = 1
+		}
+		for taken[next] {
+			next++
+		}
+		taken[next] = true
+		return next
+	}
 }
