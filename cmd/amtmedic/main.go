@@ -42,8 +42,12 @@ type command struct {
 // commands lists every sub-command in the order of the help page.
 func commands() []command {
 	return []command{
+		{"capture", "find hellos in capture files or on an interface", runCapture},
 		{"hello", "decode or send hello messages", runHello},
 		{"keys", "make and check PID/PPS pairs", runKeys},
+		{"clients", "list the clients that said hello", runClients},
+		{"discover", "import the names of clients", runDiscover},
+		{"serve", "receive and queue hellos; this version does not provision yet", runServe},
 		{"version", "print the version", runVersion},
 	}
 }

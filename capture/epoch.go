@@ -1,0 +1,176 @@
+package capture
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Bounds and times of attempts. Times are packet times.
+const (
+	window      = 66000                  // bytes from the ISN within which a segment can belong to a hello
+	doubledTime = 900 * time.Microsecond // a repeat as close as this was doubled by a mirror port
+	settleTime  = 5 * time.Second        // after a close, for packets that were captured late
+	rememberFor = 30 * time.Second       // after which a repeat must also have the same bytes
+	forgetAfter = 130 * time.Second      // beyond the longest pause between two TCP retransmissions
+	maxEpochs   = 65536
+	maxLives    = 16       // attempts that are remembered of one flow
+	maxBuffered = 32 << 20 // bytes over all attempts
+	headLen     = 64       // bytes of a finished attempt that are kept to know repeats
+)
+
+// flow is the 4-tuple of a hello, seen from the client.
+type flow struct{ client, server netip.AddrPort }
+
+// mark is the packet that something is attributed to.
+type mark struct {
+	time   time.Time
+	packet int
+	vlan   []uint16
+}
+
+// epoch is one attempt: one initial sequence number on one flow. A client sends every hello from
+// the same port, so several epochs of a flow live side by side.
+type epoch struct {
+	flow  flow
+	older *epoch // attempt before this one on the same flow
+
+	base     uint32 // sequence number of the first byte
+	sure     bool   // base is known from SYN or SYN/ACK; else it is the lowest number seen
+	reversed bool   // the connection was opened by the other side: no hello at all
+
+	asm      assembly
+	head     []byte // first bytes, kept after the hello was reported
+	fin      int    // offset of the client's FIN, -1 while unknown
+	acked    int    // how far the server confirmed, as offset
+	cut      bool   // a packet was captured in part
+	conflict bool
+
+	syns     int
+	lastSYN  mark
+	lastID   uint16
+	answered bool // SYN/ACK seen
+	refused  bool
+	closed   bool
+	settle   bool // no more bytes are expected: closed or superseded
+	reported bool // hello or partial was given
+
+	last   mark // last packet
+	gained mark // last packet that brought new bytes
+
+	newer, elder *epoch // list by last activity: elder was active before
+}
+
+// size is what the epoch costs, roughly, in buffered bytes.
+func (e *epoch) size() int { return cap(e.asm.buf) }
+
+// offset gives where seq lies relative to the first byte.
+func (e *epoch) offset(seq uint32) int { return int(int32(seq - e.base)) }
+
+// extend moves the base of an unsure epoch down by n bytes.
+func (t *table) extend(e *epoch, n int) {
+	t.buffered -= e.size()
+	defer func() { t.buffered += e.size() }()
+	e.base -= uint32(n)
+	e.asm.shift(n)
+	if e.fin >= 0 {
+		e.fin += n
+	}
+}
+
+// missing says whether bytes of the client are known to be missing behind the first n.
+func (e *epoch) missing(n int) bool {
+	return e.fin > n || e.asm.end() > n || e.cut || e.acked > n+1
+}
+
+// table holds the epochs: by flow, and in order of activity.
+type table struct {
+	byFlow   map[flow]*epoch // newest first
+	oldest   *epoch
+	newest   *epoch
+	count    int
+	buffered int
+}
+
+// add makes e the newest epoch of its flow.
+func (t *table) add(e *epoch) {
+	e.older = t.byFlow[e.flow]
+	t.byFlow[e.flow] = e
+	t.link(e)
+	t.count++
+}
+
+func (t *table) link(e *epoch) {
+	e.elder, e.newer = t.newest, nil
+	if t.newest != nil {
+		t.newest.newer = e
+	} else {
+		t.oldest = e
+	}
+	t.newest = e
+}
+
+func (t *table) unlink(e *epoch) {
+	if e.elder != nil {
+		e.elder.newer = e.newer
+	} else {
+		t.oldest = e.newer
+	}
+	if e.newer != nil {
+		e.newer.elder = e.elder
+	} else {
+		t.newest = e.elder
+	}
+	e.elder, e.newer = nil, nil
+}
+
+// touch notes that e was active now.
+func (t *table) touch(e *epoch, m mark) {
+	e.last = m
+	if t.newest != e {
+		t.unlink(e)
+		t.link(e)
+	}
+}
+
+// remove forgets e.
+func (t *table) remove(e *epoch) {
+	t.unlink(e)
+	t.count--
+	t.buffered -= e.size()
+	if head := t.byFlow[e.flow]; head == e {
+		if e.older == nil {
+			delete(t.byFlow, e.flow)
+		} else {
+			t.byFlow[e.flow] = e.older
+		}
+		return
+	}
+	for o := t.byFlow[e.flow]; o != nil; o = o.older {
+		if o.older == e {
+			o.older = e.older
+			return
+		}
+	}
+}
+
+// pick finds the attempt that a segment at seq belongs to: the one whose first byte lies closest
+// below. An unsure attempt may also begin later than it was thought to.
+func (t *table) pick(f flow, seq uint32, now time.Time) *epoch {
+	var best, above *epoch
+	bestOff, aboveOff := window+1, -window-1
+	for e := t.byFlow[f]; e != nil; e = e.older {
+		if e.reversed || now.Sub(e.last.time) > forgetAfter {
+			continue
+		}
+		switch off := e.offset(seq); {
+		case off >= 0 && off < bestOff:
+			best, bestOff = e, off
+		case off < 0 && off > aboveOff && (!e.sure || off >= -16):
+			above, aboveOff = e, off
+		}
+	}
+	if best != nil {
+		return best
+	}
+	return above
+}

@@ -1,0 +1,130 @@
+package capture
+
+import "encoding/binary"
+
+// IP protocol numbers.
+const (
+	protoICMP   = 1
+	protoTCP    = 6
+	protoUDP    = 17
+	protoICMPv6 = 58
+)
+
+// IPv6 extension headers that may stand before TCP (RFC 8200 4.1, RFC 4302).
+const (
+	extHopByHop = 0
+	extRouting  = 43
+	extFragment = 44
+	extAuth     = 51
+	extDest     = 60
+)
+
+// extensions in the order in which both back ends of the filter test them.
+var extensions = []byte{extHopByHop, extRouting, extFragment, extAuth, extDest}
+
+// portSet is the specification that both back ends follow: the kernel program (program) and the
+// matcher on raw bytes (Matcher).
+type portSet struct {
+	tcp []uint16
+	udp []uint16
+}
+
+// contextUDP are the UDP ports whose traffic explains a missing hello: DNS, DHCP, NetBIOS names,
+// the presence ping, mDNS and LLMNR.
+var contextUDP = []uint16{53, 67, 68, 137, 623, 5353, 5355}
+
+// backPorts are the ports of the firmware that the server connects back to.
+var backPorts = []uint16{16992, 16993, 16994, 16995}
+
+func newPortSet(hello []uint16) portSet {
+	s := portSet{udp: contextUDP}
+	s.tcp = append(s.tcp, hello...)
+	s.tcp = append(s.tcp, backPorts...)
+	s.tcp = append(s.tcp, 53)
+	return s
+}
+
+// Matcher says of raw frames whether they can matter at all. It looks at fixed places only, never
+// allocates, and accepts in doubt: later fragments and IPv6 extension headers pass.
+type Matcher struct {
+	tcp [1 << 16 / 64]uint64
+	udp [1 << 16 / 64]uint64
+}
+
+// NewMatcher makes a matcher for hellos to the given TCP ports.
+func NewMatcher(hello ...uint16) *Matcher {
+	m := &Matcher{}
+	s := newPortSet(hello)
+	for _, p := range s.tcp {
+		m.tcp[p/64] |= 1 << (p % 64)
+	}
+	for _, p := range s.udp {
+		m.udp[p/64] |= 1 << (p % 64)
+	}
+	return m
+}
+
+// Match reports whether the frame is wanted.
+func (m *Matcher) Match(link LinkType, b []byte) bool {
+	var n network
+	if link == LinkEthernet && len(b) >= 34 && b[12] == 0x08 && b[13] == 0 { // the common case first
+		n = network{proto: etherIPv4, off: 14}
+	} else {
+		var tags [maxTags]uint16
+		var ok bool
+		if n, ok = findNetwork(link, b, &tags); !ok {
+			return false
+		}
+	}
+	switch n.proto {
+	case etherIPv4:
+		return m.ipv4(b[n.off:])
+	case etherIPv6:
+		return m.ipv6(b[n.off:])
+	case etherARP, etherLLDP:
+		return true
+	}
+	return false
+}
+
+func (m *Matcher) ipv4(b []byte) bool {
+	if len(b) < 20 {
+		return false
+	}
+	proto := b[9]
+	if proto == protoICMP {
+		return true
+	}
+	if proto != protoTCP && proto != protoUDP {
+		return false
+	}
+	if (b[6]&0x1F)|b[7] != 0 { // a later fragment has no ports
+		return proto == protoTCP
+	}
+	return m.ports(proto, b, int(b[0]&0x0F)*4)
+}
+
+func (m *Matcher) ipv6(b []byte) bool {
+	if len(b) < 40 {
+		return false
+	}
+	switch b[6] {
+	case protoICMPv6, extHopByHop, extRouting, extFragment, extAuth, extDest:
+		return true
+	case protoTCP, protoUDP:
+		return m.ports(b[6], b, 40)
+	}
+	return false
+}
+
+func (m *Matcher) ports(proto byte, b []byte, off int) bool {
+	if len(b) < off+4 {
+		return false
+	}
+	src, dst := binary.BigEndian.Uint16(b[off:]), binary.BigEndian.Uint16(b[off+2:])
+	set := &m.tcp
+	if proto == protoUDP {
+		set = &m.udp
+	}
+	return set[src/64]>>(src%64)&1 != 0 || set[dst/64]>>(dst%64)&1 != 0
+}

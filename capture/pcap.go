@@ -1,0 +1,136 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+)
+
+// maxPacket is the largest captured length that is believed, that of tcpdump and Wireshark.
+const maxPacket = 262144
+
+// Magic numbers of pcap, as read in the byte order of the writer.
+const (
+	magicMicro    = 0xA1B2C3D4
+	magicNano     = 0xA1B23C4D
+	magicModified = 0xA1B2CD34 // 24-byte record headers, from patched kernels
+)
+
+// format reads the packets of one file format. next fills p and gives io.EOF at a regular end, a
+// cutError when the last record is incomplete, or a FormatError.
+type format interface {
+	next(p *Packet) error
+}
+
+// cutError is a file that ends inside a record: normal while a capture runs or after a disk filled.
+type cutError struct {
+	offset int64
+	bytes  int   // left of the incomplete record
+	err    error // fault of the decompressor; nil for a plain end
+}
+
+func (e *cutError) Error() string {
+	return fmt.Sprintf("the file is cut inside a record at byte %d, %d bytes of it are left", e.offset, e.bytes)
+}
+
+func (e *cutError) Unwrap() error { return e.err }
+
+// pcapFormat reads classic pcap (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.txt).
+type pcapFormat struct {
+	b      *blockReader
+	name   string
+	order  binary.ByteOrder
+	record int   // length of a record header
+	unit   int64 // nanoseconds of one unit of the fraction
+	link   LinkType
+	fcs    int // bytes of frame check sequence at the end of each frame
+	number int
+}
+
+// pcapMagic tells a pcap file and its byte order from its first four bytes.
+func pcapMagic(b []byte) (binary.ByteOrder, uint32, bool) {
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		switch m := order.Uint32(b); m {
+		case magicMicro, magicNano, magicModified:
+			return order, m, true
+		}
+	}
+	return nil, 0, false
+}
+
+func newPcap(b *blockReader, name string) (format, error) {
+	h, err := b.peek(24)
+	if err != nil {
+		return nil, endOf(b, h, err)
+	}
+	order, magic, _ := pcapMagic(h)
+	f := &pcapFormat{b: b, name: name, order: order, record: 16, unit: 1000}
+	switch magic {
+	case magicNano:
+		f.unit = 1
+	case magicModified:
+		f.record = 24
+	}
+	if major := order.Uint16(h[4:]); major != 2 {
+		return nil, &FormatError{File: name, Offset: 4, Reason: fmt.Sprintf("pcap version %d is not known", major)}
+	}
+	word := order.Uint32(h[20:])
+	f.link = LinkType(word & 0xFFFF)
+	if word&0x04000000 != 0 {
+		f.fcs = int(word>>28) * 2
+	}
+	b.use(24)
+	return f, nil
+}
+
+func (f *pcapFormat) next(p *Packet) error {
+	h, err := f.b.peek(f.record)
+	if err != nil {
+		return endOf(f.b, h, err)
+	}
+	n := f.order.Uint32(h[8:])
+	if n > maxPacket {
+		return &FormatError{File: f.name, Offset: f.b.off,
+			Reason: fmt.Sprintf("a packet of %d bytes is announced, more than %d", n, maxPacket)}
+	}
+	rec, err := f.b.peek(f.record + int(n))
+	if err != nil {
+		return endOf(f.b, rec, err)
+	}
+	orig := f.order.Uint32(rec[12:])
+	f.number++
+	*p = Packet{
+		Data:    rec[f.record:],
+		Time:    time.Unix(int64(f.order.Uint32(rec)), int64(f.order.Uint32(rec[4:]))*f.unit),
+		OrigLen: int(min(orig, 1<<30)),
+		Link:    f.link,
+		Number:  f.number,
+	}
+	stripFCS(p, f.fcs)
+	f.b.use(len(rec))
+	return nil
+}
+
+// stripFCS takes the frame check sequence off the captured bytes.
+func stripFCS(p *Packet, fcs int) {
+	if fcs > 0 && p.OrigLen >= fcs {
+		p.OrigLen -= fcs
+		p.Data = p.Data[:min(len(p.Data), p.OrigLen)]
+	}
+}
+
+// endOf sorts what a short peek means: a regular end, a cut file, or a reader that broke.
+func endOf(b *blockReader, rest []byte, err error) error {
+	switch {
+	case err == io.EOF && len(rest) == 0:
+		return io.EOF
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		cut := &cutError{offset: b.off, bytes: len(rest)}
+		if err != io.EOF {
+			cut.err = err
+		}
+		return cut
+	}
+	return err
+}

@@ -1,0 +1,196 @@
+package capture
+
+import (
+	"context"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+
+	"github.com/google/gopacket/layers"
+
+	"amtmedic/amt"
+)
+
+// Options sets up a scan. The zero value looks for hellos to the usual port.
+type Options struct {
+	Ports []uint16 // TCP ports that hellos go to; amt.HelloPort when empty
+	File  string   // name that events carry; empty for live captures
+	Stats *Stats   // when not nil, filled with the counts of the scan at its end
+}
+
+// Scan reads a source to its end and gives every event to emit, in the order in which it became
+// certain. The error is that of the source; events of what came before it were given.
+func Scan(ctx context.Context, src Source, opt Options, emit func(Event)) error {
+	s := NewScanner(opt, emit)
+	err := src.Run(ctx, func(p *Packet) error {
+		s.Packet(p)
+		return nil
+	})
+	s.End()
+	if opt.Stats != nil {
+		*opt.Stats = src.Stats()
+		own := s.Stats()
+		opt.Stats.Filtered, opt.Stats.Undecodable = own.Filtered, own.Undecodable
+	}
+	return err
+}
+
+// Scanner turns packets into events. It is not safe for concurrent use.
+type Scanner struct {
+	match    *Matcher
+	dec      *decoder
+	hello    map[uint16]bool
+	attempts *attempts
+	backs    *backs
+	names    *names
+	stats    Stats
+	cur      mark
+}
+
+// NewScanner makes a scanner that gives its events to emit.
+func NewScanner(opt Options, emit func(Event)) *Scanner {
+	ports := opt.Ports
+	if len(ports) == 0 {
+		ports = []uint16{amt.HelloPort}
+	}
+	named := func(e Event) {
+		e.File = opt.File
+		emit(e)
+	}
+	s := &Scanner{match: NewMatcher(ports...), hello: map[uint16]bool{},
+		attempts: newAttempts(named), backs: newBacks(named), names: newNames(named)}
+	for _, p := range ports {
+		s.hello[p] = true
+	}
+	s.dec = newDecoder(s)
+	return s
+}
+
+// Packet takes one packet. Its bytes are not kept.
+func (s *Scanner) Packet(p *Packet) {
+	if p.Number == 0 && p.Data == nil {
+		s.tick(mark{time: p.Time})
+		return
+	}
+	s.stats.Received++
+	if len(p.Data) < p.OrigLen {
+		s.stats.Truncated++
+	}
+	if !s.match.Match(p.Link, p.Data) {
+		s.stats.Filtered++
+		return
+	}
+	if err := s.dec.packet(p); err != nil {
+		s.stats.Undecodable++
+	}
+}
+
+// Stats gives the counts so far.
+func (s *Scanner) Stats() Stats { return s.stats }
+
+// Evicted tells how many attempts were given up because more than 65,536 were open.
+func (s *Scanner) Evicted() uint64 { return s.attempts.evicted }
+
+// End settles what is open: the capture is over.
+func (s *Scanner) End() {
+	s.attempts.end()
+	s.backs.end(s.cur.time)
+	s.names.end()
+}
+
+func (s *Scanner) tick(m mark) {
+	if m.time.IsZero() {
+		return
+	}
+	s.cur.time = m.time
+	s.attempts.tick(m.time)
+	s.backs.tick(m.time)
+	s.names.tick(m.time)
+}
+
+func (m *meta) mark() mark { return mark{time: m.time, packet: m.packet, vlan: m.vlan} }
+
+// tcp sorts a segment to the attempts or to the connections back.
+func (s *Scanner) tcp(m *meta, t *layers.TCP, payload []byte) {
+	s.tick(m.mark())
+	src := netip.AddrPortFrom(m.src, uint16(t.SrcPort))
+	dst := netip.AddrPortFrom(m.dst, uint16(t.DstPort))
+	switch {
+	case s.hello[dst.Port()]:
+		s.attempts.client(newSegment(m, t, flow{client: src, server: dst}, payload))
+	case s.hello[src.Port()]:
+		s.attempts.server(newSegment(m, t, flow{client: dst, server: src}, payload))
+	case isBack(dst.Port()):
+		s.backs.segment(newSegment(m, t, flow{client: dst, server: src}, payload), fromServer)
+	case isBack(src.Port()):
+		s.backs.segment(newSegment(m, t, flow{client: src, server: dst}, payload), fromFirmware)
+	}
+}
+
+func isBack(port uint16) bool { return slices.Contains(backPorts, port) }
+
+// udp takes DNS and DHCP.
+func (s *Scanner) udp(m *meta, src, dst uint16, payload []byte) {
+	s.tick(m.mark())
+	from, to := netip.AddrPortFrom(m.src, src), netip.AddrPortFrom(m.dst, dst)
+	switch {
+	case src == 53 || dst == 53:
+		s.names.message(m.mark(), from, to, payload)
+	case (src == 67 || src == 68) && (dst == 67 || dst == 68):
+		if d, err := parseDHCP(payload); err == nil {
+			at := m.mark().keep()
+			s.names.emit(Event{Time: at.time, Packet: at.packet, VLAN: at.vlan, Kind: KindDHCP, Src: from, Dst: to, DHCP: d})
+		}
+	}
+}
+
+// icmp takes errors that quote a segment of ours: destination unreachable and time exceeded.
+func (s *Scanner) icmp(m *meta, v6 bool, typ, code uint8, quoted []byte) {
+	s.tick(m.mark())
+	info := ICMP{Version: 4, Type: typ, Code: code}
+	if v6 {
+		info.Version = 6
+	}
+	if !isError(info) {
+		return
+	}
+	src, dst, tcp, ok := quotedTCP(v6, quoted)
+	if !ok {
+		return
+	}
+	from := netip.AddrPortFrom(src, binary.BigEndian.Uint16(tcp))
+	to := netip.AddrPortFrom(dst, binary.BigEndian.Uint16(tcp[2:]))
+	switch {
+	case s.hello[to.Port()]:
+		s.attempts.unreachable(m.mark(), flow{client: from, server: to}, binary.BigEndian.Uint32(tcp[4:]), m.src, info)
+	case isBack(to.Port()):
+		s.backs.unreachable(m.mark(), flow{client: to, server: from}, m.src, info)
+	}
+}
+
+// isError reports whether an ICMP message says that a packet did not arrive for good. A packet that
+// is too big is only asked for in smaller pieces.
+func isError(i ICMP) bool {
+	if i.Version == 6 {
+		return i.Type == 1 || i.Type == 3
+	}
+	return (i.Type == 3 && i.Code != 4) || i.Type == 11
+}
+
+// quotedTCP reads addresses and the first 8 bytes of TCP from the packet that an ICMP error quotes.
+func quotedTCP(v6 bool, b []byte) (src, dst netip.Addr, tcp []byte, ok bool) {
+	if v6 {
+		if len(b) < 48 || b[0]>>4 != 6 || b[6] != protoTCP {
+			return
+		}
+		return netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40])), b[40:], true
+	}
+	if len(b) < 28 || b[0]>>4 != 4 || b[9] != protoTCP || (b[6]&0x1F)|b[7] != 0 {
+		return
+	}
+	head := int(b[0]&0x0F) * 4
+	if head < 20 || len(b) < head+8 {
+		return
+	}
+	return netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20])), b[head:], true
+}
