@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -9,32 +10,80 @@ import (
 // client is due within a minute (symptom-catalogue 5): here within a second.
 const speed = 60
 
-// clock is the time of the practice world: it begins at the real moment and runs faster.
+// clock is the time of the practice world: it begins at the real moment and runs faster. It never
+// goes back.
 type clock struct {
-	begin time.Time // with monotonic part
+	mu      sync.Mutex
+	world   time.Time // the world's time when the present speed began
+	real    time.Time // the real moment of it, with monotonic part
+	factor  float64
+	changed chan struct{} // closed when the speed changes
+}
+
+func newClock() *clock {
+	t := time.Now()
+	return &clock{world: t.UTC().Round(0), real: t, factor: speed, changed: make(chan struct{})}
 }
 
 // now gives the time of the world.
-func (c clock) now() time.Time {
-	return c.begin.Add(time.Since(c.begin) * speed).UTC().Round(0)
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at(time.Now())
 }
 
-// real gives the real time that a span of the world takes.
-func (c clock) real(d time.Duration) time.Duration { return d / speed }
+func (c *clock) at(t time.Time) time.Time {
+	return c.world.Add(time.Duration(float64(t.Sub(c.real)) * c.factor))
+}
 
-// sleep waits for a span of the world.
-func (c clock) sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(c.real(d))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// until gives the real time that is left until a moment of the world at the present speed, and
+// what tells that the speed has changed.
+func (c *clock) until(t time.Time) (time.Duration, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Duration(float64(t.Sub(c.at(time.Now()))) / c.factor), c.changed
+}
+
+// setSpeed changes how fast the world runs from now on.
+func (c *clock) setSpeed(factor float64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := time.Now()
+	c.world, c.real, c.factor = c.at(t), t, factor
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// sleep waits until a span of the world has passed.
+func (c *clock) sleep(ctx context.Context, d time.Duration) error {
+	return c.sleepUntil(ctx, c.now().Add(d))
+}
+
+// sleepUntil waits for a moment of the world.
+func (c *clock) sleepUntil(ctx context.Context, t time.Time) error {
+	for {
+		left, changed := c.until(t)
+		if left <= 0 {
+			return ctx.Err()
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+		timer.Stop()
 	}
 }
 
-// within gives a context that ends when the span of the world is over.
-func (c clock) within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, c.real(d))
+// lapse lets a span of the world pass within a short real time: nobody wants to sit for an hour
+// before a client that says nothing. Everything in the world sees all of the time pass.
+func (c *clock) lapse(ctx context.Context, d, within time.Duration) error {
+	end := c.now().Add(d)
+	c.setSpeed(float64(d) / float64(within))
+	err := c.sleepUntil(ctx, end)
+	c.setSpeed(speed)
+	return err
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"syscall"
 
 	"amtmedic/amt"
 )
@@ -84,16 +83,10 @@ func (n loopback) dialUDP(ctx context.Context, from netip.Addr, to netip.AddrPor
 // Close has nothing to take away.
 func (n loopback) Close() error { return nil }
 
-// dialTCPFrom connects from an address and port. A source port that is still in use gives way to
-// one that the system picks.
+// dialTCPFrom connects from an address and port.
 func dialTCPFrom(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
 	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Control: reuseAddress}
-	c, err := d.DialContext(ctx, "tcp4", to.String())
-	if err != nil && from.Port() != 0 && (errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.Addr(), 0))
-		c, err = d.DialContext(ctx, "tcp4", to.String())
-	}
-	return c, err
+	return d.DialContext(ctx, "tcp4", to.String())
 }
 
 // findLoopback picks a network for one world: a /24 of the loopback block in which the ports are

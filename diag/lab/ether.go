@@ -1,0 +1,121 @@
+package lab
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"amtmedic/capture"
+)
+
+// ether keeps what a tap saw from the beginning of the world, so that every look at it starts
+// there. keep, when set, gets every frame too, in order.
+type ether struct {
+	now func() time.Time
+
+	mu    sync.Mutex
+	seen  []sighting
+	grown chan struct{} // closed when something was added
+	ended bool
+	keep  func(at time.Time, frame []byte)
+}
+
+// heartbeat is how often, in real time, a silent source says that it is alive.
+const heartbeat = 40 * time.Millisecond
+
+type sighting struct {
+	at    time.Time
+	frame []byte
+}
+
+func newEther(now func() time.Time) *ether { return &ether{now: now, grown: make(chan struct{})} }
+
+// add notes a frame.
+func (e *ether) add(at time.Time, frame []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ended {
+		return
+	}
+	if n := len(e.seen); n > 0 && at.Before(e.seen[n-1].at) {
+		at = e.seen[n-1].at // two sockets wrote at once
+	}
+	e.seen = append(e.seen, sighting{at, frame})
+	if e.keep != nil {
+		e.keep(at, frame)
+	}
+	close(e.grown)
+	e.grown = make(chan struct{})
+}
+
+// end says that nothing more comes.
+func (e *ether) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.ended {
+		e.ended = true
+		close(e.grown)
+	}
+}
+
+// after gives what was added behind the first n frames, and what tells that there is more.
+func (e *ether) after(n int) (more []sighting, ended bool, grown <-chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.seen[n:]), e.ended, e.grown
+}
+
+// source gives a source of everything seen from the beginning, and of what comes.
+func (e *ether) source() capture.Source { return &replay{e: e} }
+
+// replay is one run over an ether.
+type replay struct {
+	e *ether
+
+	mu    sync.Mutex
+	stats capture.Stats
+}
+
+// Run gives every frame until ctx or the world ends.
+func (r *replay) Run(ctx context.Context, fn func(*capture.Packet) error) error {
+	n := 0
+	for {
+		more, ended, grown := r.e.after(n)
+		for _, s := range more {
+			n++
+			r.mu.Lock()
+			r.stats.Received++
+			r.stats.Bytes += uint64(len(s.frame))
+			r.mu.Unlock()
+			if err := fn(&capture.Packet{Data: s.frame, Time: s.at, OrigLen: len(s.frame), Link: capture.LinkEthernet, Number: n}); err != nil {
+				return err
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case ended && len(more) == 0:
+			return nil
+		case len(more) > 0:
+			continue
+		}
+		beat := time.NewTimer(heartbeat)
+		select {
+		case <-grown:
+		case <-ctx.Done():
+		case <-beat.C: // silence is an observation too: time moves on
+			if err := fn(&capture.Packet{Time: r.e.now(), Link: capture.LinkEthernet}); err != nil {
+				return err
+			}
+		}
+		beat.Stop()
+	}
+}
+
+// Stats counts the frames so far.
+func (r *replay) Stats() capture.Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stats
+}
