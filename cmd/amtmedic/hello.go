@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -28,38 +27,44 @@ func runHelloDecode(e *env, args []string) (int, error) {
 	if len(files) != 1 {
 		return exitUsage, misuse(fs, "hello decode takes one file, or - for standard input; %d were named", len(files))
 	}
-	b, err := readInput(e, files[0])
+	b, err := readHello(e, files[0], *asHex)
 	if err != nil {
-		return exitUsage, &amt.Error{Op: "decode hello", Err: err, Hint: "name a file with the bytes of one hello; capture scan finds hellos in capture files"}
+		return exitUsage, err
 	}
-	text := b
-	switch b, err = parseHex(text); {
-	case err != nil && *asHex:
-		return exitUsage, &amt.Error{Op: "read hex", Subject: plain(files[0]), Err: err, Hint: "leave --hex away when the file holds the bytes themselves"}
-	case err != nil || (len(b) == 0 && !*asHex):
-		b = text
-	case !*asHex:
-		fmt.Fprintln(e.stderr, "amtmedic: the file is hex text and was read as such")
-	}
-	m, bad := hello.Decode(b)
-	if *asJSON {
-		if len(b) > 0 {
-			err = writeJSON(e.stdout, m)
-		} else {
-			err = nil
-		}
-	} else if bad == nil {
+	m, short := hello.Decode(b)
+	switch {
+	case *asJSON && len(b) > 0:
+		err = writeJSON(e.stdout, m)
+	case !*asJSON && short == nil:
 		err = printHello(e.stdout, m, b)
-	} else {
-		err = nil
 	}
 	if err != nil {
 		return exitFound, err
 	}
-	if bad != nil {
-		return exitUsage, &amt.Error{Op: "decode hello", Subject: plain(files[0]), Err: bad, Hint: "was the whole message saved? A hello has 32 bytes (psk), or 25 and its hashes (pki)"}
+	if short != nil {
+		return exitUsage, &amt.Error{Op: "decode hello", Subject: plain(files[0]), Err: short, Hint: "was the whole message saved? A hello has 32 bytes (psk), or 25 and its hashes (pki)"}
 	}
 	return exitOK, nil
+}
+
+// readHello reads the bytes of a file. Hex text is also read as such without the flag, and said:
+// no hello consists of hex digits.
+func readHello(e *env, name string, asHex bool) ([]byte, error) {
+	text, err := readInput(e, name)
+	if err != nil {
+		return nil, &amt.Error{Op: "decode hello", Err: err, Hint: "name a file with the bytes of one hello; capture scan finds hellos in capture files"}
+	}
+	b, err := parseHex(text)
+	switch {
+	case asHex && err != nil:
+		return nil, &amt.Error{Op: "read hex", Subject: plain(name), Err: err, Hint: "leave --hex away when the file holds the bytes themselves"}
+	case asHex:
+		return b, nil
+	case err != nil || len(b) == 0:
+		return text, nil
+	}
+	fmt.Fprintln(e.stderr, "amtmedic: the file is hex text and was read as such")
+	return b, nil
 }
 
 // printHello writes a decoded message for people: its fields, then each problem with the bytes
@@ -86,8 +91,8 @@ func printHello(w io.Writer, m hello.Message, b []byte) error {
 			fmt.Fprintf(&s, "  %3d  %-10s %s\n", i+1, h.Algorithm, h.Digest)
 		}
 	}
-	if len(m.Rest) > 0 {
-		field("not read", "%d bytes", len(m.Rest))
+	if m.Type == hello.Unknown && len(m.Rest) > 0 {
+		field("not read", "%s", clipHex(m.Rest))
 	}
 	for _, p := range m.Problems {
 		printProblems(&s, "problem", []amt.Problem{p})
@@ -144,4 +149,11 @@ func markPlace(s *strings.Builder, b []byte, off int) {
 	fmt.Fprintf(s, "|\n          %s%s\n", strings.Repeat(" ", 3*(off-start)), mark)
 }
 
-var errReset = errors.New("the server reset the connection")
+// clipHex writes the first bytes of b.
+func clipHex(b []byte) string {
+	const most = 32
+	if len(b) > most {
+		return fmt.Sprintf("%x... (%d bytes)", b[:most], len(b))
+	}
+	return fmt.Sprintf("%x (%d bytes)", b, len(b))
+}

@@ -25,6 +25,8 @@ const (
 	closedNot     = "open"     // it was still open when the time was up
 )
 
+var errReset = errors.New("the server reset the connection")
+
 // delivery is what became of one hello; it is the JSON form of "hello send".
 type delivery struct {
 	Sent      bool          `json:"sent"`

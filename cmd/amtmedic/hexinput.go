@@ -19,6 +19,7 @@ func parseHex(text []byte) ([]byte, error) {
 	var out []byte
 	line, column, half := 1, 0, -1 // half: the first digit of a byte, -1 between bytes
 	start, comment := true, false  // start: a group may begin here
+	var open hexError              // the place of that first digit
 	for i := 0; i < len(text); i++ {
 		c := text[i]
 		column++
@@ -47,14 +48,14 @@ func parseHex(text []byte) ([]byte, error) {
 			}
 			start = false
 			if half < 0 {
-				half = v
+				half, open = v, hexError{line, column, "this byte has one digit"}
 				continue
 			}
 			out, half = append(out, byte(half<<4|v)), -1
 		}
 	}
 	if half >= 0 {
-		return nil, &hexError{line, max(column, 1), "the last byte has one digit"}
+		return nil, &open
 	}
 	return out, nil
 }
