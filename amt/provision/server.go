@@ -19,9 +19,9 @@ import (
 // Limits bound what strangers can take of the server. Zero fields get their defaults.
 type Limits struct {
 	Open          int           // connections open at once, of all sources; default 4,096
-	OpenPerSource int           // of one source address; default 64
-	Rate          float64       // connections a second of one source address, over time; default 200
-	Burst         float64       // connections of one source address that may come at once; default 400
+	OpenPerSource int           // of one source address; default 256
+	Rate          float64       // connections a second of one source address, over time; default 2,000
+	Burst         float64       // connections of one source address that may come at once; default twice the rate
 	Idle          time.Duration // silence that ends a connection; default 10 s
 	Total         time.Duration // life of a connection until its hello is complete; default 60 s
 	Quiet         time.Duration // silence that ends a hello of unknown version, which has no length; default 2 s
@@ -39,9 +39,9 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	def(&l.Open, 4096)
-	def(&l.OpenPerSource, 64)
+	def(&l.OpenPerSource, 256)
 	if l.Rate == 0 {
-		l.Rate = 200
+		l.Rate = 2000
 	}
 	if l.Burst == 0 {
 		l.Burst = 2 * l.Rate
@@ -133,6 +133,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 
 func (s *Server) accept(ctx context.Context, ln net.Listener, wg *sync.WaitGroup) error {
 	var pause time.Duration
+	var refused refusals
 	for {
 		nc, err := ln.Accept()
 		switch {
@@ -157,6 +158,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, wg *sync.WaitGroup
 		if !ok {
 			reset(nc)
 			s.emit(Event{Kind: EventRefused, From: peer(nc)})
+			refused.note(s, peer(nc))
 			continue
 		}
 		if ctx.Err() != nil {
@@ -166,6 +168,20 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, wg *sync.WaitGroup
 			defer s.table.release(c)
 			s.handle(ctx, c)
 		})
+	}
+}
+
+// refusals keeps the log from growing with every connection that is refused.
+type refusals struct {
+	count int
+	at    time.Time
+}
+
+func (r *refusals) note(s *Server, from netip.AddrPort) {
+	r.count++
+	if now := s.o.Now(); now.Sub(r.at) >= noteEvery {
+		s.o.Log.Warn("connections above the limits of their source were reset", "count", r.count, "last_from", from.String())
+		r.count, r.at = 0, now
 	}
 }
 

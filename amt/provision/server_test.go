@@ -241,7 +241,7 @@ func TestSilentConnections(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux answers on all of 127.0.0.0/8")
 	}
-	b := serve(t, Limits{Open: 300})
+	b := serve(t, Limits{Open: 300, OpenPerSource: 64})
 	var open []net.Conn
 	defer func() {
 		for _, c := range open {

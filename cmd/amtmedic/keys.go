@@ -18,6 +18,8 @@ func runKeys(e *env, args []string) (int, error) {
 	return subcommand(e, "keys", []command{
 		{"generate", "make new PID/PPS pairs", runKeysGenerate},
 		{"check", "test the check characters of pairs", runKeysCheck},
+		{"import", "put a key file into the database", runKeysImport},
+		{"export", "print or write the pairs of the database", runKeysExport},
 	}, args)
 }
 
