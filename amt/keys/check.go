@@ -120,9 +120,10 @@ func LowerCase(where, s string) []amt.Problem {
 	return []amt.Problem{amt.In(where, NoteLowerCase, "lower-case letters were read as upper case; type upper case into the MEBx")}
 }
 
-// Bare gives s in upper case without the dashes and spaces around and between its groups.
+// Bare gives s in upper case without the dashes and spaces around and between its groups. The
+// typographic dashes that a letter or a PDF file makes of a plain one are taken too.
 func Bare(s string) string {
-	return strings.ToUpper(strings.NewReplacer("-", "", " ", "", "\t", "").Replace(strings.TrimSpace(s)))
+	return strings.ToUpper(strings.NewReplacer("-", "", "\u2010", "", "\u2011", "", "\u2013", "", " ", "", "\t", "").Replace(strings.TrimSpace(s)))
 }
 
 // Parse makes a pair of text. The pair is only useful when there are no problems.

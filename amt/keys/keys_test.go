@@ -28,6 +28,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"published by Intel", intelPID, intelPPS, nil},
 		{"without dashes, lower case", "0000037m", strings.ToLower(strings.ReplaceAll(intelPPS, "-", "")), nil},
+		{"dashes of a letter", "0000\u2013037M", strings.ReplaceAll(intelPPS, "-", "\u2011"), nil},
 		{"digits only", "4444-4444", zeros, nil},
 		{"letters in the sum", "0000-A01U", zeros, nil},
 		{"pid of zeros ends in C", "0000-0000", zeros, []string{"pid-check pid"}},

@@ -203,8 +203,12 @@ func readPairs(e *env) ([]keyLine, error) {
 			pidAt, ppsAt = p, s
 			continue
 		}
+		at := [2]int{pidAt, ppsAt}
+		if at == [2]int{0, 1} && len(fields) > 2 && len(keys.Bare(fields[1])) == keys.PIDLen && len(keys.Bare(fields[2])) == keys.PPSLen {
+			at = [2]int{1, 2} // a key file without its header begins with the id
+		}
 		picked := []string{}
-		for _, at := range []int{pidAt, ppsAt} {
+		for _, at := range at {
 			if at < len(fields) {
 				picked = append(picked, fields[at])
 			}
