@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -54,13 +55,16 @@ func (c *clock) setSpeed(factor float64) {
 	c.changed = make(chan struct{})
 }
 
-// sleep waits until a span of the world has passed.
-func (c *clock) sleep(ctx context.Context, d time.Duration) error {
-	return c.sleepUntil(ctx, c.now().Add(d))
+// errWoken ends a sleep before its time.
+var errWoken = errors.New("woken")
+
+// sleep waits until a span of the world has passed, or wake is closed.
+func (c *clock) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
+	return c.sleepUntil(ctx, c.now().Add(d), wake)
 }
 
 // sleepUntil waits for a moment of the world.
-func (c *clock) sleepUntil(ctx context.Context, t time.Time) error {
+func (c *clock) sleepUntil(ctx context.Context, t time.Time, wake <-chan struct{}) error {
 	for {
 		left, changed := c.until(t)
 		if left <= 0 {
@@ -70,6 +74,9 @@ func (c *clock) sleepUntil(ctx context.Context, t time.Time) error {
 		select {
 		case <-timer.C:
 		case <-changed:
+		case <-wake:
+			timer.Stop()
+			return errWoken
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
@@ -83,7 +90,7 @@ func (c *clock) sleepUntil(ctx context.Context, t time.Time) error {
 func (c *clock) lapse(ctx context.Context, d, within time.Duration) error {
 	end := c.now().Add(d)
 	c.setSpeed(float64(d) / float64(within))
-	err := c.sleepUntil(ctx, end)
+	err := c.sleepUntil(ctx, end, nil)
 	c.setSpeed(speed)
 	return err
 }

@@ -174,9 +174,10 @@ func acknowledgement(l lease, server netip.Addr) []byte {
 	b := make([]byte, 240)
 	b[0], b[1], b[2] = 2, 1, 6
 	binary.BigEndian.PutUint32(b[4:], 0x616d7431)
-	your, mac := l.addr.As4(), hardware(l.addr)
+	your := l.addr.As4()
+	mac := append([]byte{2, 0}, your[:]...) // as the frames have it
 	copy(b[16:], your[:])
-	copy(b[28:], mac[:])
+	copy(b[28:], mac)
 	binary.BigEndian.PutUint32(b[236:], 0x63825363)
 	option := func(code byte, v []byte) {
 		if len(v) > 0 {

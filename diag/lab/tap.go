@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"amtmedic/capture"
 )
 
 // tap stands at the network port of one side and writes down what happens there as frames: every
@@ -18,7 +20,14 @@ type tap struct {
 }
 
 func (t *tap) udp(src, dst netip.AddrPort, payload []byte) {
-	t.out(t.now(), datagram(src, dst, payload))
+	t.frame(capture.FrameUDP(src, dst, payload))
+}
+
+// frame hands a frame on. Those of this package are always of one family, so they can be built.
+func (t *tap) frame(b []byte, err error) {
+	if err == nil {
+		t.out(t.now(), b)
+	}
 }
 
 // stream mirrors one TCP connection, opened from a to b.
@@ -38,17 +47,17 @@ func (t *tap) stream(a, b netip.AddrPort) *stream {
 }
 
 // emit writes one segment and moves the numbers on; the caller holds the lock.
-func (s *stream) emit(fromA bool, flags byte, payload []byte) {
-	g := segment{src: s.a, dst: s.b, flags: flags, seq: s.seqA, ack: s.seqB, payload: payload}
+func (s *stream) emit(fromA bool, flags capture.Flags, payload []byte) {
+	src, dst, seq, ack := s.a, s.b, s.seqA, s.seqB
 	if !fromA {
-		g = segment{src: s.b, dst: s.a, flags: flags, seq: s.seqB, ack: s.seqA, payload: payload}
+		src, dst, seq, ack = s.b, s.a, s.seqB, s.seqA
 	}
-	if flags&flagACK == 0 {
-		g.ack = 0
+	if flags&capture.ACK == 0 {
+		ack = 0
 	}
-	s.tap.out(s.tap.now(), g.frame())
+	s.tap.frame(capture.Frame(src, dst, flags, seq, ack, payload))
 	n := uint32(len(payload))
-	if flags&(flagSYN|flagFIN) != 0 {
+	if flags&(capture.SYN|capture.FIN) != 0 {
 		n++
 	}
 	if fromA {
@@ -61,21 +70,21 @@ func (s *stream) emit(fromA bool, flags byte, payload []byte) {
 func (s *stream) syn() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.emit(true, flagSYN, nil)
+	s.emit(true, capture.SYN, nil)
 }
 
 func (s *stream) established() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.emit(false, flagSYN|flagACK, nil)
-	s.emit(true, flagACK, nil)
+	s.emit(false, capture.SYN|capture.ACK, nil)
+	s.emit(true, capture.ACK, nil)
 }
 
 // refused is the reset that answers a SYN.
 func (s *stream) refused() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.emit(false, flagRST|flagACK, nil)
+	s.emit(false, capture.RST|capture.ACK, nil)
 	s.reset = true
 }
 
@@ -85,8 +94,8 @@ func (s *stream) data(fromA bool, b []byte) {
 	const most = 1460
 	for len(b) > 0 && !s.reset {
 		n := min(len(b), most)
-		s.emit(fromA, flagPSH|flagACK, b[:n])
-		s.emit(!fromA, flagACK, nil)
+		s.emit(fromA, capture.PSH|capture.ACK, b[:n])
+		s.emit(!fromA, capture.ACK, nil)
 		b = b[n:]
 	}
 }
@@ -102,8 +111,8 @@ func (s *stream) fin(fromA bool) {
 		return
 	}
 	*done = true
-	s.emit(fromA, flagFIN|flagACK, nil)
-	s.emit(!fromA, flagACK, nil)
+	s.emit(fromA, capture.FIN|capture.ACK, nil)
+	s.emit(!fromA, capture.ACK, nil)
 }
 
 func (s *stream) rst(fromA bool) {
@@ -113,7 +122,7 @@ func (s *stream) rst(fromA bool) {
 		return
 	}
 	s.reset = true
-	s.emit(fromA, flagRST|flagACK, nil)
+	s.emit(fromA, capture.RST|capture.ACK, nil)
 }
 
 // conn is a real connection that a tap watches.

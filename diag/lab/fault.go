@@ -1,0 +1,208 @@
+package lab
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"amtmedic/amt"
+)
+
+// Fault is one way in which a world can be broken, named by the cause that it should lead to.
+type Fault struct {
+	ID        string `json:"id"`
+	Text      string `json:"text"`
+	Available bool   `json:"available"`
+	Needs     string `json:"needs"` // what is missing here; empty when available
+}
+
+// None names the healthy world.
+const None = "none"
+
+// fault breaks one thing of a healthy world.
+type fault struct {
+	id, text string
+	part     string // what it breaks: two faults of one part cannot both be built
+	breaks   func(*plan)
+	needs    func() string // nil: it can be built everywhere
+}
+
+// faults lists what can be broken, in the order of the road.
+var faults = []fault{
+	{id: "rc-amt-disabled", text: "AMT is switched off in the BIOS", part: "setup", breaks: func(p *plan) { p.enabled = false }},
+	{id: "rc-not-in-setup-factory", text: "nobody has prepared the client: it is as it came from the factory", part: "setup",
+		breaks: func(p *plan) { p.prepared, p.mebx = false, mebxFactory }},
+	{id: "rc-not-in-setup-pw-changed", text: "the MEBx password was changed, PID and PPS were not entered", part: "setup",
+		breaks: func(p *plan) { p.prepared, p.mebx = false, mebxChanged }},
+	{id: "rc-mebx-lockout", text: "nobody knows the MEBx password", part: "setup",
+		breaks: func(p *plan) { p.prepared, p.mebx = false, mebxLocked }},
+	{id: "rc-hello-expired", text: "the client has sent hellos for its whole window and fell silent", part: "setup",
+		breaks: func(p *plan) { p.expired = true }},
+	{id: "rc-no-dns-suffix", text: "DHCP gives the client no domain name (option 15)", part: "suffix",
+		breaks: func(p *plan) { p.suffix = "" }},
+	{id: "rc-mebx-server-override", text: "an address that is no provisioning server is stored in the MEBx", part: "target",
+		breaks: func(p *plan) { p.override = overrideWrong }},
+	{id: "rc-dns-no-record", text: "there is no DNS record for ProvisionServer", part: "record",
+		breaks: func(p *plan) { p.target = "" }},
+	{id: "rc-dns-wrong-suffix", text: "the record for ProvisionServer stands in another zone than the client's", part: "record",
+		breaks: func(p *plan) { p.zone = p.id.domain }},
+	{id: "rc-dns-wrong-target", text: "the record for ProvisionServer leads to the server before the last", part: "record",
+		breaks: func(p *plan) { p.target = p.oldServer() }},
+	{id: "rc-dns-split-horizon", text: "the client's name server does not know the record that the server's has", part: "record",
+		breaks: func(p *plan) { p.split = true }},
+	{id: "rc-dns-cname-dangling", text: "the CNAME for ProvisionServer leads to a name without an address", part: "record",
+		breaks: func(p *plan) { p.target = "scs-new." + p.id.domain }},
+	{id: "rc-dns-unreachable", text: "the client's name server does not answer", part: "resolver",
+		breaks: func(p *plan) { p.mute = true }},
+	{id: "rc-fw-9971-blocked", text: "a packet filter between client and server drops port 9971", part: "path", needs: needsNamespaces,
+		breaks: func(p *plan) { p.blocked = true }},
+	{id: "rc-server-fw-9971", text: "the server's own packet filter drops port 9971", part: "path", needs: needsNamespaces,
+		breaks: func(p *plan) { p.guarded = true }},
+	{id: "rc-amtconfig-stopped", text: "the provisioning service is stopped: nobody listens on port 9971", part: "service",
+		breaks: func(p *plan) { p.running = false }},
+	{id: "rc-port-mismatch", text: "the provisioning service listens on another port", part: "service",
+		breaks: func(p *plan) { p.port = amt.HelloPort + 1 }},
+	{id: "rc-pid-unknown", text: "the server has no key for the client's PID", part: "pid",
+		breaks: func(p *plan) { p.known, p.keyedBy, p.oemKeys = p.id.spare, "oem", true }},
+	{id: "rc-pid-mistyped", text: "the PID was mistyped so that its check character still fits", part: "pid", breaks: (*plan).mistyped},
+	{id: "rc-fqdn-unresolved", text: "nothing tells the server the client's name", part: "map",
+		breaks: func(p *plan) { p.mapped, p.pointer = amt.UUID{}, false }},
+	{id: "rc-uuid-byte-order", text: "the UUID map has the client's UUID in the other byte order", part: "map",
+		breaks: func(p *plan) { p.mapped = p.id.uuid.Swapped() }},
+}
+
+// overrideWrong stands in a plan for the address of the wrong host, which only the world knows.
+const overrideWrong = "wrong"
+
+// mistyped enters another PID than was meant.
+func (p *plan) mistyped() {
+	if pid, ok := mistype(p.pair.PID, rand.New(p.id.rand).IntN); ok {
+		p.pair.PID = pid
+	}
+}
+
+// List gives every fault in the order of the road, and whether it can be built here.
+func List() []Fault {
+	out := make([]Fault, len(faults))
+	for i, f := range faults {
+		out[i] = Fault{ID: f.id, Text: f.text, Available: true}
+		if f.needs != nil {
+			out[i].Needs = f.needs()
+			out[i].Available = out[i].Needs == ""
+		}
+	}
+	return out
+}
+
+// Near gives the ids that a person may have meant, nearest first, at most five.
+func Near(id string) []string {
+	id = strings.ToLower(strings.TrimSpace(id))
+	type scored struct {
+		id   string
+		away int
+	}
+	var all []scored
+	for _, f := range faults {
+		away := distance(id, f.id)
+		short := strings.TrimPrefix(f.id, "rc-")
+		away = min(away, distance(strings.TrimPrefix(id, "rc-"), short))
+		if id != "" && strings.Contains(short, strings.TrimPrefix(id, "rc-")) {
+			away = min(away, 1)
+		}
+		for _, w := range strings.Split(strings.TrimPrefix(id, "rc-"), "-") {
+			if len(w) > 2 && strings.Contains(short, w) {
+				away--
+			}
+		}
+		all = append(all, scored{f.id, away})
+	}
+	slices.SortStableFunc(all, func(a, b scored) int { return a.away - b.away })
+	var out []string
+	for _, s := range all[:5] {
+		if len(out) == 0 || s.away <= max(all[0].away+2, len(id)/2) {
+			out = append(out, s.id)
+		}
+	}
+	return out
+}
+
+// distance is the number of single-character changes between two texts (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			next := diagonal
+			if a[i] != b[j] {
+				next = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}
+
+// UnknownFault says that there is no such fault.
+type UnknownFault struct {
+	ID   string
+	Near []string
+}
+
+// Error names those that are near.
+func (e *UnknownFault) Error() string {
+	return fmt.Sprintf("there is no fault %q; near to it: %s", e.ID, strings.Join(e.Near, ", "))
+}
+
+// Unavailable says that a fault cannot be built here.
+type Unavailable struct{ ID, Needs string }
+
+// Error says what is missing.
+func (e *Unavailable) Error() string {
+	return fmt.Sprintf("%s cannot be built here: it needs %s", e.ID, e.Needs)
+}
+
+// Contradiction says that two faults break the same thing in different ways.
+type Contradiction struct{ A, B string }
+
+// Error names both.
+func (e *Contradiction) Error() string {
+	return fmt.Sprintf("%s and %s contradict each other: one world cannot have both", e.A, e.B)
+}
+
+// pick finds the faults of these ids. "none" names nothing; the same id twice counts once.
+func pick(ids []string) ([]fault, error) {
+	var out []fault
+	for _, id := range ids {
+		i := slices.IndexFunc(faults, func(f fault) bool { return f.id == id })
+		switch {
+		case id == None, slices.ContainsFunc(out, func(f fault) bool { return f.id == id }):
+			continue
+		case i < 0:
+			return nil, &UnknownFault{id, Near(id)}
+		}
+		f := faults[i]
+		for _, o := range out {
+			if o.part == f.part {
+				return nil, &Contradiction{o.id, f.id}
+			}
+		}
+		out = append(out, f)
+	}
+	for _, f := range out {
+		if f.needs == nil {
+			continue
+		}
+		if n := f.needs(); n != "" {
+			return nil, &Unavailable{f.id, n}
+		}
+	}
+	slices.SortFunc(out, func(a, b fault) int { return order(a.id) - order(b.id) })
+	return out, nil
+}
+
+func order(id string) int { return slices.IndexFunc(faults, func(f fault) bool { return f.id == id }) }

@@ -1,0 +1,211 @@
+// Package lab builds practice worlds: a simulated PC that really resolves ProvisionServer and
+// really sends hellos over TCP, real name servers with a view for each side, the hello server of
+// the provisioning core on a real SQLite file, and taps that show what went over the sockets. New
+// is the entry point; a World is walked like this machine and its network. A diagnosis sees it only
+// through probes and the PC's screen: nothing here tells it the fault. What has run only in a
+// practice world has run only against our own reading of the firmware.
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"amtmedic/amt"
+	"amtmedic/amt/store"
+)
+
+// Options says which world is built.
+type Options struct {
+	Faults []string // ids of List; none, or "none", is a healthy world
+	Seed   int64    // names, UUID and keys; the same seed gives the same ones
+	Dir    string   // folder of the case, made when missing: captures go there; empty keeps none
+	Temp   string   // where the world's database may lie; empty: the system's folder for such files
+}
+
+// World is one practice world. It implements flow.World; its methods are safe for concurrent use.
+type World struct {
+	plan  *plan
+	at    place
+	net   opener
+	clock *clock
+	begin time.Time
+
+	clientView, serverView *view
+	names                  []*nameServer
+	store                  *store.Store
+	service                *service
+	pc                     *machine
+	network                *network
+	clientEther            *ether
+	serverEther            *ether
+
+	work    string // folder of the database, removed at the end
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	once    sync.Once
+	closed  error
+}
+
+// New builds a world and starts it: the client is plugged in, and says its first hello within a
+// second if it can. The errors UnknownFault, Contradiction and Unavailable tell what is wrong with
+// the faults. The caller closes the world.
+func New(ctx context.Context, o Options) (*World, error) {
+	picked, err := pick(o.Faults)
+	if err != nil {
+		return nil, err
+	}
+	id, err := newIdentity(o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	w := &World{plan: healthy(id), clock: newClock()}
+	for _, f := range picked {
+		f.breaks(w.plan)
+	}
+	w.begin = w.clock.now()
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	w.stop = stop
+	if err := w.build(ctx, run, o); err != nil {
+		return nil, errors.Join(&amt.Error{Op: "build practice world", Err: err}, w.Close())
+	}
+	return w, nil
+}
+
+// build puts the parts together, in the order in which they need each other.
+func (w *World) build(ctx, run context.Context, o Options) error {
+	if err := w.settle(ctx); err != nil {
+		return err
+	}
+	if err := w.record(o.Dir); err != nil {
+		return err
+	}
+	w.clientEther, w.serverEther = newEther(w.clock.now), newEther(w.clock.now)
+	if err := w.startNames(ctx); err != nil {
+		return err
+	}
+	if err := w.fillStore(ctx, o.Temp); err != nil {
+		return err
+	}
+	serverTap := &tap{now: w.clock.now, out: w.serverEther.add}
+	w.service = &service{in: w.net, tap: serverTap, store: w.store, clock: w.clock, at: netip.AddrPortFrom(w.at.server, w.plan.port)}
+	if w.plan.running {
+		if err := w.service.start(ctx); err != nil {
+			return fmt.Errorf("start the provisioning service: %w", err)
+		}
+	}
+	w.network = &network{in: w.net, tap: &tap{now: w.clock.now, out: w.clientEther.add}, server: serverTap, place: w.at}
+	w.plugIn(run)
+	return nil
+}
+
+// settle finds the network that the world lives in.
+func (w *World) settle(ctx context.Context) error {
+	p, n, err := findLoopback(ctx, rand.New(w.plan.id.rand))
+	w.at, w.net = p, n
+	return err
+}
+
+func (w *World) startNames(ctx context.Context) error {
+	client, server, err := w.plan.zones(w.at)
+	if err != nil {
+		return err
+	}
+	w.clientView, w.serverView = &view{zones: client, mute: w.plan.mute}, &view{zones: server}
+	for _, s := range []struct {
+		at netip.Addr
+		v  *view
+	}{{w.at.clientDNS, w.clientView}, {w.at.serverDNS, w.serverView}} {
+		ns, err := listenNames(ctx, w.net, s.at, s.v, w.plan.id.dnsKey)
+		if err != nil {
+			return err
+		}
+		w.names = append(w.names, ns)
+	}
+	return nil
+}
+
+func (w *World) fillStore(ctx context.Context, temp string) error {
+	var err error
+	if w.work, err = os.MkdirTemp(temp, "amtmedic-practice-"); err != nil {
+		return err
+	}
+	if w.store, err = store.Open(ctx, w.database(), store.Options{Now: w.clock.now}); err != nil {
+		return err
+	}
+	var pairs []store.Pair
+	for _, p := range w.plan.known {
+		pairs = append(pairs, store.Pair{PID: p.PID, PPS: p.PPS})
+	}
+	if _, err := w.store.ImportKeys(ctx, pairs); err != nil {
+		return err
+	}
+	if !w.plan.mapped.IsZero() {
+		_, err = w.store.ImportMap(ctx, []store.MapRow{{UUID: w.plan.mapped, FQDN: w.plan.id.client, Source: "practice"}})
+	}
+	return err
+}
+
+// database gives the path of the world's SQLite file.
+func (w *World) database() string { return filepath.Join(w.work, "IntelAMT.db") }
+
+// plugIn gives the client power and network.
+func (w *World) plugIn(run context.Context) {
+	p := w.plan
+	w.pc = &machine{net: w.network, clock: w.clock, uuid: p.id.uuid, enabled: p.enabled, mebx: p.mebx, keyedBy: p.keyedBy,
+		silent: p.expired, override: p.override, again: make(chan struct{})}
+	if p.override == overrideWrong {
+		w.pc.override = w.at.wrong.String()
+	}
+	if p.prepared {
+		w.pc.pair = p.pair
+	}
+	if !p.expired {
+		w.pc.powered = w.begin
+	}
+	w.network.leased(lease{addr: w.at.client, suffix: p.suffix, servers: []netip.Addr{w.at.clientDNS}})
+	w.running.Go(func() { w.pc.run(run) })
+}
+
+// Name is for the screen.
+func (w *World) Name() string { return "practice" }
+
+// Now is the clock of the world.
+func (w *World) Now() time.Time { return w.clock.now() }
+
+// Close ends the world and takes away what it made, captures in the case's folder excepted. It
+// may be called more than once.
+func (w *World) Close() error {
+	w.once.Do(func() {
+		w.stop()
+		w.running.Wait()
+		var errs []error
+		if w.service != nil {
+			w.service.halt()
+		}
+		for _, n := range w.names {
+			errs = append(errs, n.Close())
+		}
+		if w.store != nil {
+			errs = append(errs, w.store.Close())
+		}
+		if w.clientEther != nil {
+			w.clientEther.end()
+			w.serverEther.end()
+		}
+		if w.net != nil {
+			errs = append(errs, w.net.Close())
+		}
+		if w.work != "" {
+			errs = append(errs, os.RemoveAll(w.work))
+		}
+		w.closed = errors.Join(errs...)
+	})
+	return w.closed
+}
