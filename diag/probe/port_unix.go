@@ -9,5 +9,4 @@ var (
 	errnoTimeout     = []error{syscall.ETIMEDOUT}
 	errnoUnreachable = []error{syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN}
 	errnoNoRoute     = []error{syscall.ENETUNREACH, syscall.ENETDOWN}
-	errnoInUse       = []error{syscall.EADDRINUSE}
 )

@@ -8,5 +8,4 @@ var (
 	errnoTimeout     = []error{windows.WSAETIMEDOUT}
 	errnoUnreachable = []error{windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAEHOSTDOWN, windows.WSAENETDOWN}
 	errnoNoRoute     = []error{windows.WSAENETUNREACH, windows.WSAENETDOWN}
-	errnoInUse       = []error{windows.WSAEADDRINUSE, windows.WSAEACCES}
 )
