@@ -17,6 +17,7 @@ import (
 func runCapture(e *env, args []string) (int, error) {
 	return subcommand(e, "capture", []command{
 		{"scan", "find every hello and every attempt in capture files", runCaptureScan},
+		{"live", "watch an interface for hellos", runCaptureLive},
 	}, args)
 }
 

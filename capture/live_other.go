@@ -1,0 +1,25 @@
+//go:build !linux
+
+package capture
+
+import "context"
+
+// Live is a live capture, which this version has on Linux only.
+type Live struct{}
+
+// OpenLive always gives ErrNotSupported on this system.
+func OpenLive(iface string, _ LiveOptions) (*Live, error) {
+	return nil, liveError(iface, ErrNotSupported)
+}
+
+// Link gives the link type of the packets.
+func (l *Live) Link() LinkType { return LinkEthernet }
+
+// Run gives ErrNotSupported.
+func (l *Live) Run(context.Context, func(*Packet) error) error { return ErrNotSupported }
+
+// Stats counts nothing.
+func (l *Live) Stats() Stats { return Stats{} }
+
+// Close does nothing.
+func (l *Live) Close() error { return nil }
