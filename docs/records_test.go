@@ -1,9 +1,6 @@
 package docs_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -177,14 +174,4 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			}
 		}
 	}
-}
-
-// parseSample parses source text that a test made up.
-func parseSample(t *testing.T, src string) *ast.File {
-	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "sample.go", src, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
 }

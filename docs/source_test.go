@@ -171,38 +171,3 @@ func TestNoPathsOfOneMachine(t *testing.T) {
 		}
 	}
 }
-
-// A rule that finds nothing anywhere may be a rule that cannot find: these are its samples.
-func TestUndocumentedFindsWhatItShould(t *testing.T) {
-	const src = `package p
-
-func Bare() {}
-
-// Said is said.
-func Said() {}
-
-type T struct{}
-
-// Method has a comment.
-func (T) Method() {}
-
-func (*T) Other() {}
-
-func (hidden) Public() {}
-
-const (
-	A = 1 // behind
-	B = 2
-)
-`
-	s := parseSample(t, src)
-	var got []string
-	for _, d := range s.Decls {
-		for _, id := range undocumented(d) {
-			got = append(got, id.Name)
-		}
-	}
-	if want := []string{"Bare", "T", "Other", "B"}; !slices.Equal(got, want) {
-		t.Errorf("undocumented: got %v, want %v", got, want)
-	}
-}

@@ -54,15 +54,10 @@ func readSources(t *testing.T) []*source {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &source{name: name, dir: path.Dir(name), text: string(text),
-			test: strings.HasSuffix(name, "_test.go"), fset: token.NewFileSet()}
-		s.file, err = parser.ParseFile(s.fset, name, text, parser.ParseComments)
+		s, err := parse(name, string(text))
 		if err != nil {
 			t.Errorf("parse: %v", err)
 			continue
-		}
-		for _, i := range s.file.Imports {
-			s.imports = append(s.imports, strings.Trim(i.Path.Value, `"`))
 		}
 		all = append(all, s)
 	}
@@ -70,6 +65,20 @@ func readSources(t *testing.T) []*source {
 		t.Fatalf("only %d Go files found below %s", len(all), root)
 	}
 	return all
+}
+
+// parse makes a source of a file's text.
+func parse(name, text string) (*source, error) {
+	s := &source{name: name, dir: path.Dir(name), text: text,
+		test: strings.HasSuffix(name, "_test.go"), fset: token.NewFileSet()}
+	var err error
+	if s.file, err = parser.ParseFile(s.fset, name, text, parser.ParseComments); err != nil {
+		return nil, err
+	}
+	for _, i := range s.file.Imports {
+		s.imports = append(s.imports, strings.Trim(i.Path.Value, `"`))
+	}
+	return s, nil
 }
 
 // treeFiles lists the files of the work tree, folders that begin with a dot (but .ci) left out.
