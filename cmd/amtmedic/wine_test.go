@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -200,6 +202,7 @@ func TestWindowsProgramUnderWine(t *testing.T) {
 		})
 	}
 	t.Run("hello send", func(t *testing.T) { helloFromWindows(t, w, windows) })
+	t.Run("serve", func(t *testing.T) { serveOnWindows(t, w, windows, linux) })
 }
 
 // spaceless takes the white space out, which JSON may have or not.
@@ -234,6 +237,48 @@ func helloFromWindows(t *testing.T, w wine, program string) {
 	want := "\x02\x00\x00\x00\x00\x00DELLX\x00\x109\x80Y\xb7\xc0OKZ14KRG65QT"
 	if out.code != exitOK || len(b) != 32 || string(b[2:]) != want {
 		t.Errorf("arrived: %q, want %q after the first word\n%+v", b, want, out)
+	}
+}
+
+// serveOnWindows lets the Windows program receive a hello, kills it, and reads the database that it
+// leaves with the Linux program.
+func serveOnWindows(t *testing.T, w wine, windows, linux string) {
+	const uuid = "4c4c4544-0058-3910-8059-b7c04f4b5a31"
+	dir := t.TempDir()
+	c := exec.Command(w.loader, windows, "serve", "--db", "clients.db", "--listen", "127.0.0.1:0")
+	c.Dir, c.Env = dir, w.env()
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end := time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() })
+	defer end.Stop()
+	address := ""
+	lines := bufio.NewScanner(out)
+	for address == "" && lines.Scan() {
+		address = regexp.MustCompile(`127\.0\.0\.1:[1-9][0-9]*`).FindString(lines.Text())
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	if address == "" {
+		_ = c.Process.Kill()
+		t.Fatalf("no address in its log: %v", c.Wait())
+	}
+	sent := runProgram(t, exec.Command(linux, "hello", "send", "--to", address, "--uuid", uuid, "--pid", "4KRG-65QT"), "")
+	_ = c.Process.Kill()
+	_ = c.Wait()
+	if sent.code != exitOK {
+		t.Errorf("hello send: %+v", sent)
+	}
+	// A file from Windows carries no mode of its own; on Linux only its owner may read the key.
+	if err := os.Chmod(filepath.Join(dir, "clients.db.key"), 0o600); err != nil {
+		t.Error(err)
+	}
+	list := exec.Command(linux, "clients", "--db", filepath.Join(dir, "clients.db"), "--json")
+	if got := runProgram(t, list, ""); got.code != exitOK || !strings.Contains(got.stdout, uuid) {
+		t.Errorf("clients: %+v", got)
 	}
 }
 
