@@ -7,23 +7,26 @@ import (
 	"time"
 )
 
-// speed is how many seconds of the practice world pass in a real one. The first hello of a drained
-// client is due within a minute (symptom-catalogue 5): here within a second.
+// speed is how many seconds of the practice world pass in a real one while something is waited
+// for. The first hello of a drained client is due within a minute (symptom-catalogue 5): here
+// within a second.
 const speed = 60
 
-// clock is the time of the practice world: it begins at the real moment and runs faster. It never
-// goes back.
+// clock is the time of the practice world. It begins at the real moment and runs as fast as real
+// time, so that what a person ponders over does not grow old; while the world waits for its client
+// it runs faster. It never goes back.
 type clock struct {
 	mu      sync.Mutex
-	world   time.Time // the world's time when the present speed began
+	world   time.Time // the world's time when the present pace began
 	real    time.Time // the real moment of it, with monotonic part
-	factor  float64
-	changed chan struct{} // closed when the speed changes
+	factor  float64   // pace until then
+	then    time.Time // moment of the world from which on the pace is 1
+	changed chan struct{}
 }
 
 func newClock() *clock {
 	t := time.Now()
-	return &clock{world: t.UTC().Round(0), real: t, factor: speed, changed: make(chan struct{})}
+	return &clock{world: t.UTC().Round(0), real: t, factor: 1, then: t.UTC().Round(0), changed: make(chan struct{})}
 }
 
 // now gives the time of the world.
@@ -34,23 +37,45 @@ func (c *clock) now() time.Time {
 }
 
 func (c *clock) at(t time.Time) time.Time {
-	return c.world.Add(time.Duration(float64(t.Sub(c.real)) * c.factor))
+	passed := t.Sub(c.real)
+	fast := c.then.Sub(c.world) // of the world
+	hurried := time.Duration(float64(passed) * c.factor)
+	if hurried <= fast {
+		return c.world.Add(hurried)
+	}
+	return c.then.Add(passed - time.Duration(float64(fast)/c.factor))
 }
 
-// until gives the real time that is left until a moment of the world at the present speed, and
-// what tells that the speed has changed.
+// until gives the real time that is left until a moment of the world, and what tells that the pace
+// has changed.
 func (c *clock) until(t time.Time) (time.Duration, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Duration(float64(t.Sub(c.at(time.Now()))) / c.factor), c.changed
+	now := c.at(time.Now())
+	hurried, rest := t.Sub(now), time.Duration(0)
+	if t.After(c.then) {
+		hurried = max(0, c.then.Sub(now))
+		rest = t.Sub(now) - hurried
+	}
+	return time.Duration(float64(hurried)/c.factor) + rest, c.changed
 }
 
-// setSpeed changes how fast the world runs from now on.
-func (c *clock) setSpeed(factor float64) {
+// hasten lets the world run faster until a moment of it, or longer if that was asked before.
+func (c *clock) hasten(until time.Time, factor float64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := time.Now()
-	c.world, c.real, c.factor = c.at(t), t, factor
+	now := c.at(t)
+	if c.then.After(now) {
+		factor = max(factor, c.factor)
+		if c.then.After(until) {
+			until = c.then
+		}
+	}
+	c.world, c.real, c.factor, c.then = now, t, factor, until
+	if until.Before(now) {
+		c.then = now
+	}
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
@@ -89,8 +114,6 @@ func (c *clock) sleepUntil(ctx context.Context, t time.Time, wake <-chan struct{
 // before a client that says nothing. Everything in the world sees all of the time pass.
 func (c *clock) lapse(ctx context.Context, d, within time.Duration) error {
 	end := c.now().Add(d)
-	c.setSpeed(float64(d) / float64(within))
-	err := c.sleepUntil(ctx, end, nil)
-	c.setSpeed(speed)
-	return err
+	c.hasten(end, max(1, float64(d)/float64(within)))
+	return c.sleepUntil(ctx, end, nil)
 }

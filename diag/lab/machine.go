@@ -42,12 +42,17 @@ const eachGap = 5
 // bootTime is how long firmware takes from power to its first hello.
 const bootTime = 6 * time.Second
 
+// settling is how long the world runs faster after the client got power: what it does first is over
+// by then.
+const settling = 2 * time.Minute
+
 // drain cuts the power until nothing is left, and gives it back: the sequence begins anew.
 func (m *machine) drain() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.silent, m.sent, m.tries = false, 0, 0
 	m.powered = m.clock.now()
+	m.clock.hasten(m.powered.Add(settling), speed)
 	close(m.again)
 	m.again = make(chan struct{})
 }
@@ -146,7 +151,7 @@ func (m *machine) find(ctx context.Context, override string) (netip.AddrPort, bo
 	if l.suffix == "" {
 		return m.resolve(ctx, amt.HelloPort, amt.ServerName)
 	}
-	return m.resolve(ctx, amt.HelloPort, amt.ServerName+"."+l.suffix, amt.ServerName)
+	return m.resolve(ctx, amt.HelloPort, amt.ServerName+"."+l.suffix)
 }
 
 func (m *machine) resolve(ctx context.Context, port uint16, names ...string) (netip.AddrPort, bool) {

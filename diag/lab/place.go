@@ -14,6 +14,7 @@ import (
 // place is where the parts of a world live.
 type place struct {
 	client    netip.Addr
+	beside    netip.Addr // a PC in the client's segment, from which ports are tried
 	server    netip.Addr
 	wrong     netip.Addr // a host that is up and is no provisioning server
 	clientDNS netip.Addr // the resolver that the client's lease names
@@ -146,7 +147,7 @@ func (n loopback) settle(ctx context.Context, needed []netip.AddrPort, moveHello
 func drawPlace(r *rand.Rand) place {
 	b, c := byte(16+r.IntN(230)), byte(r.IntN(256))
 	host := func(d byte) netip.Addr { return netip.AddrFrom4([4]byte{127, b, c, d}) }
-	return place{client: host(7), server: host(10), wrong: host(99), clientDNS: host(53), serverDNS: host(54)}
+	return place{client: host(7), beside: host(8), server: host(10), wrong: host(99), clientDNS: host(53), serverDNS: host(54)}
 }
 
 // tryListen looks whether an address can be listened on with TCP and UDP, and lets it go again.

@@ -66,6 +66,13 @@ func (s *service) move(ctx context.Context, to netip.AddrPort) error {
 	return s.start(ctx)
 }
 
+// address gives where it listens, or will.
+func (s *service) address() netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at
+}
+
 // state gives what the service control manager and the socket table of the server would say.
 func (s *service) state() (state string, listening []netip.AddrPort) {
 	s.mu.Lock()

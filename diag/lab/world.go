@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/keys"
 	"amtmedic/amt/store"
 )
 
@@ -146,10 +147,24 @@ func (w *World) fillStore(ctx context.Context, temp string) error {
 	if _, err := w.store.ImportKeys(ctx, pairs); err != nil {
 		return err
 	}
+	if w.plan.oemKeys {
+		if err := w.writeOEMKeys(); err != nil {
+			return err
+		}
+	}
 	if !w.plan.mapped.IsZero() {
 		_, err = w.store.ImportMap(ctx, []store.MapRow{{UUID: w.plan.mapped, FQDN: w.plan.id.client, Source: "practice"}})
 	}
 	return err
+}
+
+// writeOEMKeys lays the key file of the maker beside the database.
+func (w *World) writeOEMKeys() error {
+	f, err := os.OpenFile(w.oemPath(), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(keys.WriteCSV(f, []keys.Row{{Pair: w.plan.id.pair, ID: 101}}), f.Close())
 }
 
 // database gives the path of the world's SQLite file.
@@ -168,6 +183,7 @@ func (w *World) plugIn(run context.Context) {
 	}
 	if !p.expired {
 		w.pc.powered = w.begin
+		w.clock.hasten(w.begin.Add(settling), speed)
 	}
 	w.network.leased(lease{addr: w.at.client, suffix: p.suffix, servers: []netip.Addr{w.at.clientDNS}})
 	w.running.Go(func() { w.pc.run(run) })

@@ -2,10 +2,13 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
+	"sync"
 	"testing"
 	"time"
 
-	"amtmedic/capture"
+	"amtmedic/diag"
+	"amtmedic/diag/probe"
 )
 
 func newWorld(t *testing.T, seed int64, ids ...string) *World {
@@ -26,14 +29,107 @@ func newWorld(t *testing.T, seed int64, ids ...string) *World {
 	return w
 }
 
-func TestX(t *testing.T) {
-	w := newWorld(t, 1)
-	time.Sleep(500 * time.Millisecond)
-	for _, e := range []*ether{w.clientEther, w.serverEther} {
-		ctx, c := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		_ = capture.Scan(ctx, e.source(), capture.Options{}, func(e capture.Event) { b, _ := e.MarshalJSON(); t.Log(string(b)) })
-		c()
+// notes collects the facts of a walk, as the journal of a case does.
+type notes struct {
+	t     *testing.T
+	w     *World
+	mu    sync.Mutex
+	facts []diag.Fact
+	probe string
+}
+
+func (n *notes) Fact(f diag.Fact) {
+	if f.At.IsZero() {
+		f.At = n.w.Now()
 	}
-	q, ok, err := w.store.Queue(context.Background(), w.plan.id.uuid)
-	t.Log(q, ok, err)
+	f.Probe = n.probe
+	made, err := diag.Make(f)
+	if err != nil {
+		n.t.Errorf("probe %s: %v", n.probe, err)
+		return
+	}
+	if _, known := diag.Lookup(f.Key); !known {
+		n.t.Errorf("probe %s gives the unknown key %s", n.probe, f.Key)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.facts = append(n.facts, made)
+}
+
+func (n *notes) Saw(text string) { n.t.Logf("%s: %s", n.probe, text) }
+func (n *notes) Until(at time.Time, _ string) {
+	if now := n.w.Now(); at.Before(now.Add(-3*time.Hour)) || at.After(now.Add(3*time.Hour)) {
+		n.t.Errorf("probe %s waits until %v, the world has %v", n.probe, at, now)
+	}
+}
+
+// walk runs every probe that can run and answers every question, until nothing new can run. It
+// stands for the walk, which chooses; here all of it is done.
+func walk(t *testing.T, w *World) *notes {
+	t.Helper()
+	n := &notes{t: t, w: w}
+	for _, q := range w.Questions(diag.NewView(nil, w.Now())) {
+		n.probe = "person"
+		i, text, ok := w.Client().Answer(q)
+		switch {
+		case !ok:
+		case i >= 0:
+			for _, f := range q.Options[i].Facts {
+				n.Fact(f)
+			}
+		default:
+			facts, err := q.Field.Facts(text)
+			if err != nil {
+				t.Errorf("question %s, answer %q: %v", q.ID, text, err)
+			}
+			for _, f := range facts {
+				n.Fact(f)
+			}
+		}
+	}
+	done := map[string]bool{}
+	for again := true; again; {
+		again = false
+		for _, p := range w.Probes(diag.NewView(n.facts, w.Now())) {
+			if p.Needs != "" || done[p.ID+p.What] {
+				continue
+			}
+			again, done[p.ID+p.What] = true, true
+			n.run(p)
+		}
+	}
+	return n
+}
+
+func (n *notes) run(p probe.Probe) {
+	n.t.Helper()
+	n.probe = p.ID
+	ctx, cancel := context.WithTimeout(context.Background(), p.Limit)
+	defer cancel()
+	if err := p.Run(ctx, n); err != nil {
+		n.t.Errorf("probe %s: %v", p.ID, err)
+	}
+}
+
+func TestX(t *testing.T) {
+	for _, f := range append(List(), Fault{ID: "none", Available: true}) {
+		if !f.Available || f.ID == "rc-fw-9971-blocked" || f.ID == "rc-server-fw-9971" {
+			continue
+		}
+		t.Run(f.ID, func(t *testing.T) {
+			b := time.Now()
+			w := newWorld(t, 1, f.ID)
+			n := walk(t, w)
+			t.Log(time.Since(b))
+			if f.ID == "none" || f.ID == "rc-hello-expired" || f.ID == "rc-dns-no-record" {
+				for _, f := range n.facts {
+					j, _ := json.Marshal(f)
+					t.Log(string(j))
+				}
+			}
+			for _, s := range w.Client().Screen() {
+				t.Log(s)
+			}
+		})
+	}
 }
