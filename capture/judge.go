@@ -67,10 +67,12 @@ func (e *epoch) isHello(b []byte, missing bool) bool {
 	if len(b) < 4 {
 		return e.sure && admin > 1
 	}
-	if v := binary.LittleEndian.Uint16(b[2:]); v == hello.VersionPSK || v == hello.VersionPKI {
+	v := binary.LittleEndian.Uint16(b[2:])
+	if v == hello.VersionPSK || v == hello.VersionPKI {
 		return false
 	}
-	return e.sure || (len(b) >= hello.HeaderLen && admin <= 1)
+	// bytes that may begin anywhere need the look of a header
+	return e.sure || (len(b) >= hello.HeaderLen && admin <= 1 && v >= 1 && v < 16)
 }
 
 // hello reports the message.

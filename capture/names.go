@@ -35,7 +35,7 @@ func newNames(emit func(Event)) *names { return &names{open: map[question]mark{}
 // message takes one DNS message. Anything but a query with one question is left out.
 func (n *names) message(at mark, src, dst netip.AddrPort, b []byte) {
 	var m dns.Msg
-	if m.Unpack(b) != nil || len(m.Question) != 1 || m.Opcode != dns.OpcodeQuery {
+	if m.Unpack(b) != nil || len(m.Question) != 1 || m.Opcode != dns.OpcodeQuery || m.Question[0].Qtype == 0 {
 		return
 	}
 	q := question{asker: src, server: dst, id: m.Id, name: strings.TrimSuffix(m.Question[0].Name, "."), qtype: m.Question[0].Qtype}
