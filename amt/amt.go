@@ -73,7 +73,7 @@ type PID string
 func ParsePID(s string) (PID, error) {
 	p := strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(s), "-", ""))
 	if len(p) != 8 {
-		return "", fmt.Errorf("a PID has 8 characters (XXXX-XXXX), %q has %d", clip(s, 20), len(p))
+		return "", fmt.Errorf("a PID has 8 characters (XXXX-XXXX), not %d", len(p)) // it may be a PPS: not quoted
 	}
 	for i, c := range p {
 		if (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
