@@ -48,6 +48,8 @@ func commands() []command {
 		{"clients", "list the clients that said hello", runClients},
 		{"discover", "import the names of clients", runDiscover},
 		{"serve", "receive and queue hellos; this version does not provision yet", runServe},
+		{"bundle", "write, show and check escalation bundles", runBundle},
+		{"explain", "the offline page of a symptom, check or cause", runExplain},
 		{"version", "print the version", runVersion},
 	}
 }
