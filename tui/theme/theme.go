@@ -138,20 +138,27 @@ func (t *Theme) Paint(r Role, s string) string {
 // State is how one light looks and reads.
 type State struct {
 	Glyph string
+	Short string // for the legend
 	Word  string
 	Role  Role
 }
 
 var states = map[diag.Light]State{
-	diag.Unlooked:      {"·", "not looked at", Muted},
-	diag.Good:          {"✓", "in order", OK},
-	diag.Broken:        {"✗", "broken", Broken},
-	diag.Busy:          {"◐", "in progress", Busy},
-	diag.Unknown:       {"?", "looked, not known", Unknown},
-	diag.NotApplicable: {"–", "does not apply", Muted},
-	diag.Contradicted:  {"!", "facts contradict each other", Warn},
-	diag.Suspect:       {"~", "perhaps at fault", Unknown},
-	diag.NotJudged:     {"·", "not judged, it lies behind the broken link", Muted},
+	diag.Unlooked:      {"·", "not looked at", "not looked at", Muted},
+	diag.Good:          {"✓", "good", "in order", OK},
+	diag.Broken:        {"✗", "broken", "broken", Broken},
+	diag.Busy:          {"◐", "busy", "in progress", Busy},
+	diag.Unknown:       {"?", "not known", "looked, not known", Unknown},
+	diag.NotApplicable: {"–", "not here", "does not apply", Muted},
+	diag.Contradicted:  {"!", "contradiction", "facts contradict each other", Warn},
+	diag.Suspect:       {"~", "perhaps", "perhaps at fault", Unknown},
+	diag.NotJudged:     {"·", "behind it", "not judged, it lies behind the broken link", Muted},
+}
+
+// Lights lists the lights for the legend. What lies behind the broken link looks like what was not
+// looked at: neither is judged.
+func Lights() []diag.Light {
+	return []diag.Light{diag.Good, diag.Broken, diag.Busy, diag.Unlooked, diag.Unknown, diag.NotApplicable, diag.Contradicted, diag.Suspect}
 }
 
 // Of gives the state of a light.
@@ -179,7 +186,7 @@ func (t *Theme) Pointer(on bool) string {
 
 // ascii maps every glyph of ours to one character of the same width, so that the layout stays.
 var ascii = strings.NewReplacer("✓", "+", "✗", "x", "◐", "o", "·", ".", "–", "-", "—", "-", "▸", ">", "━", "=", "╌", "-", "─", "-",
-	"│", "|", "┼", "+", "┴", "+", "┬", "+", "█", "#", "░", ".", "▌", "_", "…", "~", "→", ">", "•", "*", "↑", "^", "↓", "v", "≤", "<", "“", `"`, "”", `"`, "’", "'")
+	"│", "|", "┌", "+", "┐", "+", "└", "+", "┘", "+", "┼", "+", "┴", "+", "┬", "+", "█", "#", "░", ".", "▌", "_", "…", "~", "→", ">", "•", "*", "↑", "^", "↓", "v", "≤", "<", "“", `"`, "”", `"`, "’", "'")
 
 // Draw gives the finished frame: in ASCII where that was asked for.
 func (t *Theme) Draw(frame string) string {

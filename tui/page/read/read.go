@@ -1,0 +1,173 @@
+// Package read holds pages of text to scroll: the offline page of an id, and the keys.
+package read
+
+import (
+	"fmt"
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"amtmedic/tui/keymap"
+	"amtmedic/tui/page"
+	"amtmedic/tui/part/text"
+	"amtmedic/tui/theme"
+)
+
+// Page is a text to scroll.
+type Page struct {
+	env   *page.Env
+	name  string
+	title string
+	road  bool
+	raw   string               // the text to copy
+	lines func(w int) []string // the text for a width
+	w, h  int
+	top   int
+}
+
+// maxWidth keeps lines readable.
+const maxWidth = 90
+
+// NewExplain makes the page of an id.
+func NewExplain(env *page.Env, id string, road bool) *Page {
+	raw := strings.Join(text.CleanLines(env.Explain(id)), "\n")
+	p := &Page{env: env, name: "explain", title: id, road: road, raw: raw}
+	p.lines = func(w int) []string {
+		if raw == "" {
+			return []string{"There is no page about " + text.Clean(id) + "."}
+		}
+		var out []string
+		for _, l := range strings.Split(raw, "\n") {
+			if wrapped := text.Wrap(l, w); len(wrapped) > 0 {
+				out = append(out, wrapped...)
+			} else {
+				out = append(out, "")
+			}
+		}
+		return out
+	}
+	return p
+}
+
+// NewHelp makes the key page of another page.
+func NewHelp(env *page.Env, of page.Page, road bool) *Page {
+	p := &Page{env: env, name: "help", title: "keys of the page " + of.Name(), road: road}
+	hints := of.Hints()
+	p.lines = func(w int) []string { return keyLines(env, hints, w) }
+	p.raw = strings.Join(p.lines(maxWidth), "\n")
+	return p
+}
+
+// keyLines lists the keys of a page, then those that hold everywhere.
+func keyLines(env *page.Env, hints []keymap.Hint, w int) []string {
+	seen := map[keymap.Action]bool{}
+	var lines []string
+	add := func(h keymap.Hint, word string) {
+		if seen[h.Action] {
+			return
+		}
+		seen[h.Action] = true
+		keys, help := env.Keys.Line(h)
+		if word != "" {
+			help = word + ": " + help
+		}
+		lines = append(lines, text.Indent(" "+env.Paint(theme.Accent, keys), help, 16, w)...)
+	}
+	for _, h := range hints {
+		add(h, h.Word)
+	}
+	lines = append(lines, "", env.Paint(theme.Title, "On every page"))
+	for _, a := range []keymap.Action{keymap.Enter, keymap.Back, keymap.Up, keymap.Down, keymap.PageUp, keymap.PageDown, keymap.Goto, keymap.Help, keymap.Quit} {
+		add(keymap.Hint{Action: a}, "")
+	}
+	lines = append(lines, "", env.Paint(theme.Title, "The signs"))
+	return append(lines, legend(env, w)...)
+}
+
+// legend explains the glyphs.
+func legend(env *page.Env, w int) []string {
+	var lines []string
+	line := ""
+	for _, l := range theme.Lights() {
+		part := env.Theme.Glyph(l) + " " + text.Fit(theme.Of(l).Short, 16)
+		if line != "" && text.Width(line)+text.Width(part) > w {
+			lines, line = append(lines, line), ""
+		}
+		line += " " + part
+	}
+	return append(lines, line)
+}
+
+// Name is the word for ":".
+func (p *Page) Name() string { return p.name }
+
+// SetSize takes the size of the body.
+func (p *Page) SetSize(w, h int) { p.w, p.h = w, h }
+
+// Road stands above when a case is open.
+func (p *Page) Road() bool { return p.road }
+
+// Typing never happens here.
+func (p *Page) Typing() bool { return false }
+
+// Status is the header.
+func (p *Page) Status() (string, string) {
+	n := len(p.lines(min(p.w, maxWidth) - 4))
+	right := ""
+	if n > p.h {
+		right = fmt.Sprintf("line %d of %d", p.top+1, n)
+	}
+	return p.title, right
+}
+
+// Hints lists the keys.
+func (p *Page) Hints() []keymap.Hint {
+	return []keymap.Hint{{Action: keymap.Down, Word: "scroll", Key: "↑ ↓"}, keymap.Do(keymap.PageDown, ""), keymap.Do(keymap.Copy, ""), keymap.Do(keymap.Back, ""),
+		keymap.Do(keymap.Up, ""), keymap.Do(keymap.PageUp, ""), keymap.Do(keymap.Top, ""), keymap.Do(keymap.Bottom, "")}
+}
+
+// Update takes keys.
+func (p *Page) Update(msg tea.Msg) tea.Cmd {
+	k, ok := msg.(tea.KeyMsg)
+	if !ok {
+		return nil
+	}
+	m := p.env.Keys
+	switch {
+	case m.Is(k, keymap.Up):
+		p.top--
+	case m.Is(k, keymap.Down):
+		p.top++
+	case m.Is(k, keymap.PageUp):
+		p.top -= max(1, p.h-1)
+	case m.Is(k, keymap.PageDown):
+		p.top += max(1, p.h-1)
+	case m.Is(k, keymap.Top):
+		p.top = 0
+	case m.Is(k, keymap.Bottom):
+		p.top = 1 << 30
+	case m.Is(k, keymap.Enter):
+		return page.Send(page.Back{})
+	case m.Is(k, keymap.Copy):
+		return page.Send(page.Copy{What: "the page", Text: p.raw})
+	}
+	p.clamp()
+	return nil
+}
+
+func (p *Page) clamp() {
+	n := len(p.lines(max(1, min(p.w, maxWidth)-4)))
+	p.top = max(0, min(p.top, n-p.h))
+}
+
+// View draws the part of the text that is in the window.
+func (p *Page) View() []string {
+	p.clamp()
+	lines := p.lines(max(1, min(p.w, maxWidth)-4))
+	lines = lines[p.top:min(len(lines), p.top+p.h)]
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = strings.TrimRight("   "+l, " ")
+	}
+	return text.Block(out, p.w, p.h)
+}

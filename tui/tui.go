@@ -1,0 +1,153 @@
+// Package tui is the workstation: the screen on which a case is opened, walked, judged and
+// repaired. Run draws it. It knows nothing of its own: what it shows comes from a flow.Walker, and
+// what the person wants goes back there.
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"amtmedic/diag/flow"
+	"amtmedic/tui/keymap"
+	"amtmedic/tui/page"
+	"amtmedic/tui/theme"
+)
+
+// The words of the start page, for the caller.
+type (
+	// Start is what the start page shows.
+	Start = page.Start
+	// Symptom is one line of "What do you see?".
+	Symptom = page.Symptom
+	// Fault is one thing that can be broken for practice.
+	Fault = page.Fault
+	// Missing is something that does not work here yet.
+	Missing = page.Missing
+	// Choice is what the person wants to open.
+	Choice = page.Choice
+)
+
+// The kinds of choices.
+const (
+	WholeRoad   = page.WholeRoad
+	FromSymptom = page.FromSymptom
+	Practice    = page.Practice
+	FromBundle  = page.FromBundle
+)
+
+// Options is what the workstation needs.
+type Options struct {
+	// Walker is a case that is open already: the screen opens on its walk. Its owner closes it.
+	Walker flow.Walker
+	// Start is what the start page shows when there is no Walker.
+	Start Start
+	// Open opens what was chosen; close (may be nil) is called when the case is left. The context
+	// ends with the case. Without Open the start page opens nothing.
+	Open func(ctx context.Context, c Choice) (w flow.Walker, close func() error, err error)
+	// Title names a check, cause or symptom in a few words; Explain gives its offline page.
+	Title   func(id string) string
+	Explain func(id string) string
+	// Bundle writes a case into a file and gives its path; nil when it cannot be done here.
+	Bundle func(ctx context.Context, caseID string) (path string, err error)
+
+	ReadOnly bool
+	ASCII    bool   // no character beyond ASCII
+	NoColor  bool   // as NO_COLOR
+	Theme    string // words of AMTMEDIC_THEME: light, dark, contrast, mono, ascii
+	Mouse    bool   // the wheel scrolls; the terminal's own selection then needs shift
+	Keys     map[string][]string
+
+	In     io.Reader           // standard input when nil
+	Out    io.Writer           // standard output when nil
+	Getenv func(string) string // os.Getenv when nil
+	Zone   *time.Location      // time.Local when nil
+}
+
+// framesPerSecond bounds how often the screen is drawn.
+const framesPerSecond = 10
+
+// Run shows the workstation until the person quits or ctx ends, and restores the terminal. It
+// gives ctx's error when that ended it.
+func Run(ctx context.Context, o Options) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	m, err := newModel(ctx, &o)
+	if err != nil {
+		return err
+	}
+	out := o.Out
+	if out == nil {
+		out = os.Stdout
+	}
+	if f, ok := out.(*os.File); ok {
+		lf := &lockedFile{File: f}
+		m.clip, out = lf, lf
+	} else {
+		lw := &lockedWriter{w: out}
+		m.clip, out = lw, lw
+	}
+	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithAltScreen(), tea.WithFPS(framesPerSecond), tea.WithOutput(out), tea.WithoutSignalHandler()}
+	if o.In != nil {
+		opts = append(opts, tea.WithInput(o.In))
+	}
+	if o.Mouse {
+		opts = append(opts, tea.WithMouseCellMotion())
+	}
+	last, err := tea.NewProgram(m, opts...).Run()
+	stop()
+	if lm, ok := last.(*model); ok && lm != nil {
+		lm.leave()
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, tea.ErrProgramPanic):
+		return fmt.Errorf("draw the workstation: %w", err)
+	case ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled):
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func newModel(ctx context.Context, o *Options) (*model, error) {
+	getenv := o.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	if o.Theme != "" {
+		inner := getenv
+		getenv = func(k string) string {
+			if k == "AMTMEDIC_THEME" {
+				return o.Theme
+			}
+			return inner(k)
+		}
+	}
+	conf := theme.Detect(getenv, runtime.GOOS)
+	conf.ASCII = conf.ASCII || o.ASCII
+	conf.NoColor = conf.NoColor || o.NoColor
+	keys, err := keymap.New(o.Keys)
+	if err != nil {
+		return nil, err
+	}
+	env := &page.Env{Theme: theme.New(conf), Keys: keys, Title: o.Title, Explain: o.Explain, Zone: o.Zone, ReadOnly: o.ReadOnly, Bundles: o.Bundle != nil}
+	if env.Zone == nil {
+		env.Zone = time.Local
+	}
+	if env.Title == nil {
+		env.Title = func(id string) string { return id }
+	}
+	if env.Explain == nil {
+		env.Explain = func(string) string { return "" }
+	}
+	m := &model{ctx: ctx, o: o, env: env, tmux: getenv("TMUX") != ""}
+	m.begin()
+	return m, nil
+}
