@@ -1,10 +1,10 @@
 package lab
 
 import (
-	"fmt"
 	"reflect"
-	"strings"
 
+	"amtmedic/amt"
+	"amtmedic/amt/sim"
 	"amtmedic/diag"
 	"amtmedic/diag/flow"
 	"amtmedic/diag/probe"
@@ -14,13 +14,10 @@ import (
 const amtVersion = "3.2.1"
 
 // Client gives the simulated PC.
-func (w *World) Client() flow.Client { return pc{w} }
-
-// pc is the simulated PC as a person stands before it.
-type pc struct{ w *World }
+func (w *World) Client() flow.Client { return w.pc }
 
 // Drain cuts the power, keeps the button pressed, and plugs it in again.
-func (c pc) Drain() { c.w.pc.drain() }
+func (m *machine) Drain() { m.drain() }
 
 // Questions lists what a person can be asked who stands before the simulated PC.
 func (w *World) Questions(*diag.View) []probe.Question {
@@ -38,56 +35,70 @@ func (w *World) Questions(*diag.View) []probe.Question {
 var askable = map[string]bool{
 	"case.method": true, "case.expects_setup": true, "client.enable_kind": true, "client.prov_state": true,
 	"client.mebx_password": true, "client.rcfg_enabled": true, "client.setup_data": true, "client.model": true,
-	"client.server_override": true, "client.suffix": true, "client.ip_mode": true, "client.pid": true,
-	"client.amt_version": true, "client.uuid": true, "client.nic": true, "client.wlan": true, "client.keyed_by": true,
-	"client.usb_tried": true, "client.sku": true, "client.me_addr": true, "client.control_mode": true,
+	"client.network_access": true, "client.server_override": true, "client.suffix": true, "client.ip_mode": true,
+	"client.pid": true, "client.amt_version": true, "client.uuid": true, "client.nic": true, "client.wlan": true,
+	"client.keyed_by": true, "client.usb_tried": true, "client.sku": true, "client.me_addr": true, "client.control_mode": true,
 }
 
-// see gives what can be seen of the PC now, by key: its switches, its screens, and what the person
-// knows who brought it here.
-func (c pc) see() map[string]any {
-	m := c.w.pc
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// mebxTakes gives what the person finds out with the passwords known here, and the screen behind
+// the log-in if one is taken.
+func (m *machine) mebxTakes() (word string, s sim.Screen) {
+	x := m.MEBx()
+	word = "rejected"
+	for _, try := range []struct {
+		word     string
+		password amt.Secret
+	}{{"factory", amt.NewSecret(sim.FactoryPassword)}, {"changed", m.own}} {
+		if x.Login(try.password) == nil {
+			word = try.word
+			break
+		}
+	}
+	s, _ = x.Screen() // empty when nobody is logged in
+	return word, s
+}
+
+// see gives what can be seen of the PC now, by key: its switches, its screens, what a local tool
+// says, and what the person knows who brought it here.
+func (m *machine) see() map[string]any {
+	s := m.State()
 	seen := map[string]any{
 		"case.method": "psk", "case.expects_setup": true, "client.usb_tried": false, "client.sku": "amt",
-		"client.nic": "onboard-up", "client.wlan": diag.None, "client.amt_version": amtVersion, "client.uuid": m.uuid.String(),
-		"client.enabled": m.enabled, "client.enable_kind": "enabled",
+		"client.nic": "onboard-up", "client.wlan": diag.None, "client.amt_version": s.Version.String(), "client.uuid": s.UUID.String(),
+		"client.enabled": s.Enabled, "client.enable_kind": "enabled",
 	}
-	if !m.enabled {
+	if s.PID != "" {
+		seen["client.keyed_by"] = m.keyed()
+	}
+	if !s.Enabled {
 		seen["client.enable_kind"] = "bios-disabled"
-		return seen // nothing else opens
+		return seen // the MEBx does not open, and no tool gets an answer
 	}
-	seen["client.mebx_password"] = [...]string{mebxFactory: "factory", mebxChanged: "changed", mebxLocked: "rejected"}[m.mebx]
-	seen["client.prov_state"], seen["client.control_mode"] = "pre", "none" // by the local tool
-	if m.pair.PID != "" {
-		seen["client.prov_state"], seen["client.keyed_by"] = "in", m.keyedBy
+	seen["client.prov_state"], seen["client.control_mode"] = s.Provisioning, "none"
+	seen["client.suffix"], seen["client.ip_mode"], seen["client.me_addr"] = s.Suffix, string(s.Lease.Mode), diag.None
+	if s.Lease.Address.IsValid() {
+		seen["client.me_addr"] = s.Lease.Address.String()
 	}
-	l := m.net.current()
-	seen["client.suffix"] = l.suffix
-	if l.addr.IsValid() {
-		seen["client.ip_mode"], seen["client.me_addr"] = "dhcp-lease", l.addr.String()
-	} else {
-		seen["client.ip_mode"], seen["client.me_addr"] = diag.None, diag.None
-	}
-	if m.mebx == mebxLocked {
+	word, screen := m.mebxTakes()
+	seen["client.mebx_password"] = word
+	if word == "rejected" {
 		return seen
 	}
-	seen["client.rcfg_enabled"], seen["client.model"], seen["client.setup_data"] = false, "enterprise", diag.None
-	if m.pair.PID != "" {
-		seen["client.setup_data"], seen["client.pid"] = "pid", string(m.pair.PID)
+	seen["client.rcfg_enabled"], seen["client.model"], seen["client.setup_data"] = screen.RemoteConfiguration, screen.Model, screen.SetupData
+	seen["client.network_access"], seen["client.server_override"] = screen.NetworkAccess, diag.None
+	if screen.PID != "" {
+		seen["client.pid"] = screen.PID
 	}
-	seen["client.server_override"] = diag.None
-	if m.override != "" {
-		seen["client.server_override"] = m.override
+	if screen.ServerOverride != "" {
+		seen["client.server_override"] = screen.ServerOverride
 	}
 	return seen
 }
 
 // Answer looks the answer up on the PC: the option all of whose facts can be seen there, else the
-// text for the field. It never looks at the fault.
-func (c pc) Answer(q probe.Question) (option int, text string, ok bool) {
-	seen := c.see()
+// text for the field.
+func (m *machine) Answer(q probe.Question) (option int, text string, ok bool) {
+	seen := m.see()
 	for i, o := range q.Options {
 		fits := len(o.Facts) > 0
 		for _, f := range o.Facts {
@@ -97,8 +108,7 @@ func (c pc) Answer(q probe.Question) (option int, text string, ok bool) {
 			return i, "", true
 		}
 	}
-	v, known := seen[q.ID]
-	if s, isText := v.(string); known && isText && q.Field != nil && s != "" && s != diag.None {
+	if s, isText := seen[q.ID].(string); isText && q.Field != nil && s != "" && s != diag.None {
 		return -1, s, true
 	}
 	return -1, "", false
@@ -112,64 +122,4 @@ func same(f diag.Fact, value any) bool {
 	a, errA := diag.Make(diag.Fact{Key: f.Key, Value: f.Value})
 	b, errB := diag.Make(diag.Fact{Key: f.Key, Value: value})
 	return errA == nil && errB == nil && reflect.DeepEqual(a.Value, b.Value)
-}
-
-// Screen gives what stands on the PC's screen: the BIOS while AMT is off, else the MEBx.
-func (c pc) Screen() []string {
-	seen := c.see()
-	text := func(key string) string { s, _ := seen[key].(string); return s }
-	if seen["client.enabled"] == false {
-		return []string{
-			"BIOS setup",
-			"",
-			row("Manageability (AMT)", "[Disabled]"),
-			row("Network adapter", "on board, link up"),
-			row("System UUID", ""),
-			"  " + text("client.uuid"),
-			"",
-			"Ctrl+P at start-up opens nothing.",
-		}
-	}
-	if text("client.mebx_password") == "rejected" {
-		return []string{
-			"MEBx  AMT " + amtVersion,
-			"",
-			row("Log-in with admin", "refused"),
-			row("Log-in with your own", "refused"),
-			"",
-			row("System UUID", ""),
-			"  " + text("client.uuid"),
-		}
-	}
-	password, prepared, server, suffix := "admin is accepted", "-", "-", "-"
-	if text("client.mebx_password") == "changed" {
-		password = "admin refused, own accepted"
-	}
-	if p := text("client.pid"); p != "" {
-		prepared = p[:4] + "-" + p[4:]
-	}
-	if s := text("client.server_override"); s != diag.None {
-		server = s
-	}
-	if s := text("client.suffix"); s != "" {
-		suffix = s
-	}
-	return []string{
-		"MEBx  AMT " + amtVersion,
-		"",
-		row("Log-in", password),
-		row("Manageability", "AMT, Enterprise"),
-		row("State", text("client.prov_state")),
-		row("TLS-PSK: PID", prepared),
-		row("TLS-PKI", "off"),
-		row("Provisioning server", server),
-		row("Address", text("client.me_addr")+" (DHCP)"),
-		row("Domain", suffix),
-		row("System UUID", ""),
-		"  " + text("client.uuid"),
-	}
-}
-
-func row(label, value string) string {
-	return strings.TrimRight(fmt.Sprintf("%-21s %s", label, value), " ")
 }

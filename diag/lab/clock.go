@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 )
@@ -80,16 +79,16 @@ func (c *clock) hasten(until time.Time, factor float64) {
 	c.changed = make(chan struct{})
 }
 
-// errWoken ends a sleep before its time.
-var errWoken = errors.New("woken")
+// Now gives the time of the world, for the simulated client.
+func (c *clock) Now() time.Time { return c.now() }
 
-// sleep waits until a span of the world has passed, or wake is closed.
-func (c *clock) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
-	return c.sleepUntil(ctx, c.now().Add(d), wake)
+// sleep waits until a span of the world has passed.
+func (c *clock) sleep(ctx context.Context, d time.Duration) error {
+	return c.SleepUntil(ctx, c.now().Add(d))
 }
 
-// sleepUntil waits for a moment of the world.
-func (c *clock) sleepUntil(ctx context.Context, t time.Time, wake <-chan struct{}) error {
+// SleepUntil waits for a moment of the world; the error is that of ctx.
+func (c *clock) SleepUntil(ctx context.Context, t time.Time) error {
 	for {
 		left, changed := c.until(t)
 		if left <= 0 {
@@ -99,21 +98,10 @@ func (c *clock) sleepUntil(ctx context.Context, t time.Time, wake <-chan struct{
 		select {
 		case <-timer.C:
 		case <-changed:
-		case <-wake:
-			timer.Stop()
-			return errWoken
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
 		}
 		timer.Stop()
 	}
-}
-
-// lapse lets a span of the world pass within a short real time: nobody wants to sit for an hour
-// before a client that says nothing. Everything in the world sees all of the time pass.
-func (c *clock) lapse(ctx context.Context, d, within time.Duration) error {
-	end := c.now().Add(d)
-	c.hasten(end, max(1, float64(d)/float64(within)))
-	return c.sleepUntil(ctx, end, nil)
 }

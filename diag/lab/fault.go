@@ -42,7 +42,7 @@ var faults = []fault{
 	{id: "rc-no-dns-suffix", text: "DHCP gives the client no domain name (option 15)", part: "suffix",
 		breaks: func(p *plan) { p.suffix = "" }},
 	{id: "rc-mebx-server-override", text: "an address that is no provisioning server is stored in the MEBx", part: "target",
-		breaks: func(p *plan) { p.override = overrideWrong }},
+		breaks: func(p *plan) { p.wrongServer = true }},
 	{id: "rc-dns-no-record", text: "there is no DNS record for ProvisionServer", part: "record",
 		breaks: func(p *plan) { p.target = "" }},
 	{id: "rc-dns-wrong-suffix", text: "the record for ProvisionServer stands in another zone than the client's", part: "record",
@@ -71,9 +71,6 @@ var faults = []fault{
 	{id: "rc-uuid-byte-order", text: "the UUID map has the client's UUID in the other byte order", part: "map",
 		breaks: func(p *plan) { p.mapped = p.id.uuid.Swapped() }},
 }
-
-// overrideWrong stands in a plan for the address of the wrong host, which only the world knows.
-const overrideWrong = "wrong"
 
 // mistyped enters another PID than was meant.
 func (p *plan) mistyped() {

@@ -17,6 +17,7 @@ type identity struct {
 	pair     keys.Pair
 	spare    []keys.Pair // other rows of the PID map
 	password amt.Secret  // what the MEBx password was changed to
+	lost     amt.Secret  // what somebody changed it to who is gone
 	suffix   string      // what DHCP option 15 says: berlin.corp.example
 	domain   string      // where the server lives: corp.example
 	server   string      // its name
@@ -49,6 +50,9 @@ func newIdentity(seed int64) (identity, error) {
 		id.spare = append(id.spare, p)
 	}
 	if id.password, err = keys.Password(id.rand); err != nil {
+		return id, err
+	}
+	if id.lost, err = keys.Password(id.rand); err != nil {
 		return id, err
 	}
 	r := rand.New(id.rand)

@@ -82,10 +82,10 @@ func (w *World) watch(side diag.Vantage) probe.Probe {
 
 // look scans what the side has seen since the client got power, and waits while that is too little.
 func (w *World) look(ctx context.Context, side diag.Vantage, r probe.Report) error {
-	begin, after := w.begin, "nothing"
-	enough := w.begin.Add(afterNone)
-	if d := w.pc.drained(); !d.IsZero() {
-		begin, after, enough = d, "drain", d.Add(afterDrain)
+	begin, after := w.pc.start()
+	enough := begin.Add(afterDrain)
+	if begin.IsZero() {
+		begin, enough = w.begin, w.begin.Add(afterNone)
 	}
 	seen := &sight{client: w.at.client, since: begin, last: map[capture.Kind]capture.Event{}}
 	source := w.source(side)
@@ -95,7 +95,7 @@ func (w *World) look(ctx context.Context, side diag.Vantage, r probe.Report) err
 	r.Until(enough, "a SYN of the client")
 	w.hurry(after, enough)
 	for w.clock.now().Before(enough) && ctx.Err() == nil && !seen.settled() {
-		_ = w.clock.sleep(ctx, 3*time.Second, nil) // the loop asks ctx
+		_ = w.clock.sleep(ctx, 3*time.Second) // the loop asks ctx
 	}
 	at := w.clock.now()
 	stop()

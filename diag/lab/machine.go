@@ -1,196 +1,166 @@
 package lab
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/netip"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"amtmedic/amt"
-	"amtmedic/amt/hello"
 	"amtmedic/amt/keys"
+	"amtmedic/amt/sim"
 )
 
-// machine is the simulated PC: its switches, its MEBx, and the firmware that says hello. It knows
-// nothing of the fault that was chosen, only the state that it is in.
+// machine is the simulated PC with the person who set it up: the firmware, the passwords that the
+// person knows, and what was done to it in this case. It does not know which fault was chosen, only
+// the state that it is in.
 type machine struct {
+	*sim.Client
 	net   *network
 	clock *clock
-	uuid  amt.UUID
+	own   amt.Secret // the MEBx password of this site
+	sound keys.Pair  // what stands on the person's list for this PC
+	first chan struct{}
+	once  sync.Once
 
-	mu       sync.Mutex
-	enabled  bool
-	mebx     mebx
-	pair     keys.Pair // zero until PID and PPS are entered
-	keyedBy  string
-	override string
-	silent   bool // its window is over
-	powered  time.Time
-	sent     uint32 // hellos of this sequence that a server took
-	tries    int
-	again    chan struct{} // closed to begin the sequence anew
+	mu      sync.Mutex
+	keyedBy string    // hand, usb or oem
+	began   time.Time // when its hellos were started last; zero when not in this case
+	how     string    // drain or start-call
 }
 
-// helloGaps are the pauses between hellos of a PSK client (provisioning-protocol 2.1, schedule A).
-var helloGaps = []time.Duration{time.Minute, 10 * time.Minute, time.Hour}
-
-// eachGap is how often every gap comes before the next one.
-const eachGap = 5
-
-// bootTime is how long firmware takes from power to its first hello.
-const bootTime = 6 * time.Second
-
-// settling is how long the world runs faster after the client got power: what it does first is over
-// by then.
+// settling is how long the world runs faster after the client's hellos were started: what it does
+// first is over by then.
 const settling = 2 * time.Minute
 
-// drain cuts the power until nothing is left, and gives it back: the sequence begins anew.
-func (m *machine) drain() {
+// newMachine makes the PC that the plan describes.
+func newMachine(p *plan, at place, n *network, c *clock) *machine {
+	m := &machine{net: n, clock: c, own: p.id.password, sound: p.id.pair, keyedBy: p.keyedBy, first: make(chan struct{})}
+	version, _ := amt.ParseVersion(amtVersion)
+	cfg := sim.Config{UUID: p.id.uuid, Version: version, Enabled: p.enabled, Lease: p.lease(at), Network: n, Clock: c,
+		Patience: dialLimit, OnEvent: m.saw}
+	switch p.mebx {
+	case mebxChanged:
+		cfg.Password = p.id.password
+	case mebxLocked:
+		cfg.Password = p.id.lost
+	}
+	if p.prepared {
+		cfg.PID, cfg.PPS = p.pair.PID, p.pair.PPS
+	}
+	if p.wrongServer {
+		cfg.Override.Addr = at.wrong
+	}
+	if p.expired {
+		cfg.Window = time.Nanosecond // it was over before this case began
+	}
+	m.Client = sim.New(cfg)
+	return m
+}
+
+// lease is what DHCP gives the client.
+func (p *plan) lease(at place) sim.Lease {
+	return sim.Lease{Address: at.client, Suffix: p.suffix, DNS: []netip.AddrPort{netip.AddrPortFrom(at.clientDNS, dnsPort)}}
+}
+
+// saw notes the end of the first try.
+func (m *machine) saw(e sim.Event) {
+	if e.Kind == sim.EventAcknowledged || e.Kind == sim.EventUnanswered || e.Kind == sim.EventConnect && e.Err != nil {
+		m.once.Do(func() { close(m.first) })
+	}
+}
+
+// started notes that the client's hellos begin anew.
+func (m *machine) started(how string) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.silent, m.sent, m.tries = false, 0, 0
-	m.powered = m.clock.now()
-	m.clock.hasten(m.powered.Add(settling), speed)
-	close(m.again)
-	m.again = make(chan struct{})
-}
-
-// drained gives when power came back last; zero when it was not cut in this case.
-func (m *machine) drained() time.Time {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.powered
-}
-
-// speaks reports whether firmware in this state sends hellos.
-func (m *machine) speaks() bool { return m.enabled && m.pair.PID != "" && !m.silent }
-
-// run is the firmware. It ends with ctx.
-func (m *machine) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		m.mu.Lock()
-		again, wait := m.again, m.gap()
-		m.mu.Unlock()
-		var err error
-		if wait < 0 {
-			select {
-			case <-again:
-				err = errWoken
-			case <-ctx.Done():
-			}
-		} else {
-			err = m.clock.sleep(ctx, wait, again)
-		}
-		if err == nil {
-			m.try(ctx)
-		}
-	}
-}
-
-// gap gives the pause before the next try, negative when none comes. The caller holds the lock.
-func (m *machine) gap() time.Duration {
-	switch {
-	case !m.speaks():
-		return -1
-	case m.tries == 0:
-		return bootTime
-	}
-	step := (m.tries - 1) / eachGap
-	if step >= len(helloGaps) {
-		m.silent = true
-		return -1
-	}
-	return helloGaps[step]
-}
-
-// try looks the server up and says one hello.
-func (m *machine) try(ctx context.Context) {
-	m.mu.Lock()
-	if !m.speaks() {
-		m.mu.Unlock()
-		return
-	}
-	m.tries++
-	message, override := hello.ForPSK(m.uuid, m.pair.PID), m.override
-	message.RetryCount = uint32(m.tries - 1)
-	message.AdminCredentialsSet = m.mebx != mebxFactory
+	m.began, m.how = m.clock.now(), how
+	until := m.began.Add(settling)
 	m.mu.Unlock()
-	b, err := hello.Encode(message)
-	if err != nil {
-		return
-	}
-	to, ok := m.find(ctx, override)
-	if ok && m.say(ctx, to, b) {
-		m.mu.Lock()
-		m.sent++
-		m.mu.Unlock()
-	}
+	m.clock.hasten(until, speed)
 }
 
-// find gives the address of the server: the stored one, else what the names give
-// (provisioning-protocol 2.3).
-func (m *machine) find(ctx context.Context, override string) (netip.AddrPort, bool) {
-	if override != "" {
-		host, port := override, uint16(amt.HelloPort)
-		if h, p, ok := strings.Cut(override, ":"); ok {
-			if n, err := strconv.ParseUint(p, 10, 16); err == nil {
-				host, port = h, uint16(n)
-			}
-		}
-		if a, err := netip.ParseAddr(host); err == nil {
-			return netip.AddrPortFrom(a, port), true
-		}
-		return m.resolve(ctx, port, host)
-	}
-	l := m.net.current()
-	if !l.addr.IsValid() {
-		return netip.AddrPort{}, false
-	}
-	if l.suffix == "" {
-		return m.resolve(ctx, amt.HelloPort, amt.ServerName)
-	}
-	return m.resolve(ctx, amt.HelloPort, amt.ServerName+"."+l.suffix)
-}
-
-func (m *machine) resolve(ctx context.Context, port uint16, names ...string) (netip.AddrPort, bool) {
-	for _, n := range names {
-		if addrs, err := m.net.Lookup(ctx, n); err == nil && len(addrs) > 0 {
-			return netip.AddrPortFrom(addrs[0], port), true
-		}
-	}
-	return netip.AddrPort{}, false
-}
-
-// say sends one hello and waits until the server has closed; true when it did so in order.
-func (m *machine) say(ctx context.Context, to netip.AddrPort, b []byte) bool {
-	c, err := m.net.Dial(ctx, to)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = c.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-	if err := c.SetDeadline(time.Now().Add(dialLimit)); err != nil {
-		return false
-	}
-	if _, err := c.Write(b); err != nil {
-		return false
-	}
-	if w, ok := c.(*conn); ok && w.CloseWrite() != nil {
-		return false
-	}
-	n, err := c.Read(make([]byte, 64))
-	return n == 0 && err != nil && ctx.Err() == nil
-}
-
-// enter types a PID and PPS into the MEBx, as a person does who knows its password.
-func (m *machine) enter(p keys.Pair, password amt.Secret) {
-	_ = password
+// start gives when and how the hellos were started last; zero when not in this case.
+func (m *machine) start() (at time.Time, how string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pair, m.keyedBy = p, "hand"
-	if m.mebx == mebxFactory {
-		m.mebx = mebxChanged // the MEBx insists on it at the first log-in
+	return m.began, cmp.Or(m.how, "nothing")
+}
+
+// drain cuts the power until nothing is left, and gives it back.
+func (m *machine) drain() {
+	m.started("drain")
+	m.PowerDrain()
+}
+
+// awaitFirst waits until the first try has come to its end, but not long: a world may be one in
+// which it never does.
+func (m *machine) awaitFirst(ctx context.Context) {
+	if m.State().Window != "open" {
+		return
 	}
+	t := time.NewTimer(400 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-m.first:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+var errLockedOut = errors.New("no password that is known here opens the MEBx")
+
+// logIn opens the MEBx with what the person knows: the factory password, then the site's own.
+func (m *machine) logIn() (*sim.MEBx, error) {
+	x := m.MEBx()
+	for _, p := range []amt.Secret{amt.NewSecret(sim.FactoryPassword), m.own} {
+		if x.Login(p) == nil {
+			return x, nil
+		}
+	}
+	return nil, errLockedOut
+}
+
+// atMEBx does something in the MEBx, which insists on another password than the factory one first.
+func (m *machine) atMEBx(do func(*sim.MEBx) error) error {
+	x, err := m.logIn()
+	if err != nil {
+		return err
+	}
+	if !m.State().PasswordChanged {
+		if err := x.ChangePassword(m.own); err != nil {
+			return err
+		}
+	}
+	return do(x)
+}
+
+// enterPair types the pair of the person's list into the MEBx.
+func (m *machine) enterPair(p keys.Pair) error {
+	err := m.atMEBx(func(x *sim.MEBx) error { return x.EnterPIDPPS(string(p.PID), p.PPS) })
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.keyedBy = "hand"
+	m.mu.Unlock()
+	m.started("start-call")
+	return nil
+}
+
+// switchOn enables AMT in the BIOS.
+func (m *machine) switchOn() error {
+	x := m.MEBx()
+	if err := x.EnableAMT(); err != nil {
+		return err
+	}
+	m.started("start-call")
+	return nil
+}
+
+func (m *machine) keyed() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.keyedBy
 }

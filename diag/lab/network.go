@@ -14,15 +14,8 @@ import (
 
 	"github.com/miekg/dns"
 
-	"amtmedic/amt"
+	"amtmedic/amt/sim"
 )
-
-// lease is what DHCP gave the client.
-type lease struct {
-	addr    netip.Addr   // invalid: none
-	suffix  string       // option 15, empty when it is missing
-	servers []netip.Addr // option 6
-}
 
 // network is the client's way into the world: real questions to its name server, real
 // connections to the provisioning server, and a tap that sees both.
@@ -33,10 +26,10 @@ type network struct {
 	place  place
 
 	mu    sync.Mutex
-	lease lease
+	lease sim.Lease
 }
 
-func (n *network) current() lease {
+func (n *network) current() sim.Lease {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.lease
@@ -54,7 +47,7 @@ var errNoNameServer = errors.New("no DNS server is known")
 // Lookup asks the name servers of the lease for the addresses of one name, as firmware does: A
 // records over UDP, CNAMEs followed by the server.
 func (n *network) Lookup(ctx context.Context, name string) ([]netip.Addr, error) {
-	servers := n.current().servers
+	servers := n.current().DNS
 	if len(servers) == 0 {
 		return nil, errNoNameServer
 	}
@@ -71,8 +64,7 @@ func (n *network) Lookup(ctx context.Context, name string) ([]netip.Addr, error)
 	return nil, last
 }
 
-func (n *network) ask(ctx context.Context, server netip.Addr, name string) (addrs []netip.Addr, answered bool, err error) {
-	to := netip.AddrPortFrom(server, dnsPort)
+func (n *network) ask(ctx context.Context, to netip.AddrPort, name string) (addrs []netip.Addr, answered bool, err error) {
 	c, err := n.in.dialUDP(ctx, n.place.client, to)
 	if err != nil {
 		return nil, false, err
@@ -95,12 +87,12 @@ func (n *network) ask(ctx context.Context, server netip.Addr, name string) (addr
 	buf := make([]byte, 1500)
 	k, err := c.Read(buf)
 	if err != nil {
-		return nil, false, fmt.Errorf("no answer of %s for %s: %w", server, name, err)
+		return nil, false, fmt.Errorf("no answer of %s for %s: %w", to, name, err)
 	}
 	n.tap.udp(to, from, buf[:k])
 	var m dns.Msg
 	if err := m.Unpack(buf[:k]); err != nil || m.Id != q.Id {
-		return nil, false, fmt.Errorf("an answer of %s makes no sense", server)
+		return nil, false, fmt.Errorf("an answer of %s makes no sense", to)
 	}
 	for _, rr := range m.Answer {
 		if a, ok := rr.(*dns.A); ok {
@@ -110,23 +102,22 @@ func (n *network) ask(ctx context.Context, server netip.Addr, name string) (addr
 		}
 	}
 	if len(addrs) == 0 {
-		return nil, true, fmt.Errorf("%s says %s for %s", server, dns.RcodeToString[m.Rcode], name)
+		return nil, true, fmt.Errorf("%s says %s for %s", to, dns.RcodeToString[m.Rcode], name)
 	}
 	return addrs, true, nil
 }
 
 // Dial connects to a server from the source port that firmware uses, or another when that one is
 // still busy.
-func (n *network) Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+func (n *network) Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	port := uint16(amt.HelloSourcePort)
 	for {
-		c, err := n.dialFrom(ctx, netip.AddrPortFrom(n.place.client, port), to)
+		c, err := n.dialFrom(ctx, from, to)
 		if err == nil || !(errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)) || ctx.Err() != nil {
 			return c, err
 		}
-		port = uint16(49152 + rand.IntN(16000))
+		from = netip.AddrPortFrom(from.Addr(), uint16(49152+rand.IntN(16000)))
 	}
 }
 
@@ -158,23 +149,23 @@ func (n *network) dialFrom(ctx context.Context, from, to netip.AddrPort) (net.Co
 }
 
 // leased shows at the client's port how the lease came.
-func (n *network) leased(l lease) {
+func (n *network) leased(l sim.Lease) {
 	n.mu.Lock()
 	n.lease = l
 	n.mu.Unlock()
-	if !l.addr.IsValid() {
+	if !l.Address.IsValid() {
 		return
 	}
 	server := n.place.clientDNS
-	n.tap.udp(netip.AddrPortFrom(server, 67), netip.AddrPortFrom(l.addr, 68), acknowledgement(l, server))
+	n.tap.udp(netip.AddrPortFrom(server, 67), netip.AddrPortFrom(l.Address, 68), acknowledgement(l, server))
 }
 
 // acknowledgement is the DHCP message that gives the lease (RFC 2131, RFC 2132).
-func acknowledgement(l lease, server netip.Addr) []byte {
+func acknowledgement(l sim.Lease, server netip.Addr) []byte {
 	b := make([]byte, 240)
 	b[0], b[1], b[2] = 2, 1, 6
 	binary.BigEndian.PutUint32(b[4:], 0x616d7431)
-	your := l.addr.As4()
+	your := l.Address.As4()
 	mac := append([]byte{2, 0}, your[:]...) // as the frames have it
 	copy(b[16:], your[:])
 	copy(b[28:], mac)
@@ -188,10 +179,10 @@ func acknowledgement(l lease, server netip.Addr) []byte {
 	option(53, []byte{5})
 	option(54, s[:])
 	option(51, []byte{0, 1, 0x51, 0x80}) // a day
-	option(15, []byte(l.suffix))
+	option(15, []byte(l.Suffix))
 	var resolvers []byte
-	for _, a := range l.servers {
-		x := a.As4()
+	for _, a := range l.DNS {
+		x := a.Addr().As4()
 		resolvers = append(resolvers, x[:]...)
 	}
 	option(6, resolvers)

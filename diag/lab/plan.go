@@ -11,17 +11,17 @@ type plan struct {
 	id identity
 
 	// the client
-	enabled  bool
-	mebx     mebx
-	prepared bool      // PID and PPS are entered: Setup Mode
-	pair     keys.Pair // what is entered
-	keyedBy  string    // hand, usb or oem
-	override string    // server stored in MEBx
-	expired  bool      // it has sent hellos for its whole window and fell silent
-	suffix   string    // DHCP option 15
-	blocked  bool      // a packet filter on the way drops the provisioning port
-	guarded  bool      // the server's own packet filter does
-	oemKeys  bool      // the OEM's key file is at hand
+	enabled     bool
+	mebx        mebx
+	prepared    bool      // PID and PPS are entered: Setup Mode
+	pair        keys.Pair // what is entered
+	keyedBy     string    // hand, usb or oem
+	wrongServer bool      // the address of the wrong host is stored in the MEBx
+	expired     bool      // it has sent hellos for its whole window and fell silent
+	suffix      string    // DHCP option 15
+	blocked     bool      // a packet filter on the way drops the provisioning port
+	guarded     bool      // the server's own packet filter does
+	oemKeys     bool      // the OEM's key file is at hand
 
 	// names
 	target  string // what the CNAME of the provisioning server leads to; empty: no record

@@ -102,7 +102,7 @@ func (w *World) build(ctx, run context.Context, o Options) error {
 		}
 	}
 	w.network = &network{in: w.net, tap: &tap{now: w.clock.now, out: w.clientEther.add}, server: serverTap, place: w.at}
-	w.plugIn(run)
+	w.plugIn(ctx, run)
 	return nil
 }
 
@@ -170,23 +170,15 @@ func (w *World) writeOEMKeys() error {
 // database gives the path of the world's SQLite file.
 func (w *World) database() string { return filepath.Join(w.work, "IntelAMT.db") }
 
-// plugIn gives the client power and network.
-func (w *World) plugIn(run context.Context) {
-	p := w.plan
-	w.pc = &machine{net: w.network, clock: w.clock, uuid: p.id.uuid, enabled: p.enabled, mebx: p.mebx, keyedBy: p.keyedBy,
-		silent: p.expired, override: p.override, again: make(chan struct{})}
-	if p.override == overrideWrong {
-		w.pc.override = w.at.wrong.String()
+// plugIn gives the client power and network, and waits for the end of its first try.
+func (w *World) plugIn(ctx, run context.Context) {
+	w.pc = newMachine(w.plan, w.at, w.network, w.clock)
+	w.network.leased(w.plan.lease(w.at))
+	if !w.plan.expired {
+		w.pc.started("drain")
 	}
-	if p.prepared {
-		w.pc.pair = p.pair
-	}
-	if !p.expired {
-		w.pc.powered = w.begin
-		w.clock.hasten(w.begin.Add(settling), speed)
-	}
-	w.network.leased(lease{addr: w.at.client, suffix: p.suffix, servers: []netip.Addr{w.at.clientDNS}})
-	w.running.Go(func() { w.pc.run(run) })
+	w.running.Go(func() { _ = w.pc.Run(run) }) // it ends with run, and only so
+	w.pc.awaitFirst(ctx)
 }
 
 // Name is for the screen.
