@@ -123,31 +123,42 @@ func (r *recording) touchClient() error {
 
 // queue makes the queue entry, from a delayed one if there is one.
 func (r *recording) queue() error {
-	var claimed sql.NullString
-	switch err := r.t.row(`SELECT claimed_by FROM csto_queue_entries WHERE uuid=?`, []any{r.uuid}, &claimed); {
-	case err == nil && claimed.Valid:
-		r.out.Action = Again
-		return r.then(r.t.exec(`UPDATE csto_queue_entries SET again=1, kind=? WHERE uuid=?`, r.h.Version, r.uuid))
-	case err == nil:
-		r.out.Action = Waiting
-		return r.then(r.t.exec(`UPDATE csto_queue_entries SET kind=?1 WHERE uuid=?2 AND kind<>?1`, r.h.Version, r.uuid))
-	case !errors.Is(err, sql.ErrNoRows):
-		return err
-	}
 	attempts := 0
-	switch err := r.t.row(`DELETE FROM csto_delayed_entries WHERE uuid=? RETURNING attempts`, []any{r.uuid}, &attempts); {
-	case err == nil:
-		r.out.Action = Promoted
+	r.out.Action = Queued
+	if !r.out.New {
+		queued, err := r.queuedAlready()
+		if err != nil || queued {
+			return r.then(err)
+		}
+		switch err := r.t.row(`DELETE FROM csto_delayed_entries WHERE uuid=? RETURNING attempts`, []any{r.uuid}, &attempts); {
+		case err == nil:
+			r.out.Action = Promoted
+		case !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
+		if err := r.t.exec(`UPDATE csti_amts SET changed_us=?, last_error=NULL WHERE uuid=?`, r.now, r.uuid); err != nil {
+			return err
+		}
+	}
+	return r.then(r.t.exec(`INSERT INTO csto_queue_entries (uuid, kind, attempts, enqueued_us) VALUES (?, ?, ?, ?)`,
+		r.uuid, r.h.Version, attempts, r.now))
+}
+
+// queuedAlready reports whether the client has a queue entry, and keeps that up to date.
+func (r *recording) queuedAlready() (bool, error) {
+	var claimed sql.NullString
+	err := r.t.row(`SELECT claimed_by FROM csto_queue_entries WHERE uuid=?`, []any{r.uuid}, &claimed)
+	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		r.out.Action = Queued
-	default:
-		return err
+		return false, nil
+	case err != nil:
+		return false, err
+	case claimed.Valid:
+		r.out.Action = Again
+		return true, r.t.exec(`UPDATE csto_queue_entries SET again=1, kind=? WHERE uuid=?`, r.h.Version, r.uuid)
 	}
-	if err := r.t.exec(`INSERT INTO csto_queue_entries (uuid, kind, attempts, enqueued_us) VALUES (?, ?, ?, ?)`,
-		r.uuid, r.h.Version, attempts, r.now); err != nil {
-		return err
-	}
-	return r.then(r.t.exec(`UPDATE csti_amts SET changed_us=?, last_error=NULL WHERE uuid=?`, r.now, r.uuid))
+	r.out.Action = Waiting
+	return true, r.t.exec(`UPDATE csto_queue_entries SET kind=?1 WHERE uuid=?2 AND kind<>?1`, r.h.Version, r.uuid)
 }
 
 func (r *recording) then(err error) error {

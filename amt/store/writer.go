@@ -88,9 +88,11 @@ func (w *writer) commitWaiting() {
 	if len(batch) == 0 {
 		return
 	}
-	if err := w.run(batch); err != nil {
+	if began, err := w.run(batch); err != nil {
 		for _, r := range batch {
-			r.err = w.run([]*request{r})
+			if r.err = err; began {
+				_, r.err = w.run([]*request{r})
+			}
 		}
 	}
 	for _, r := range batch {
@@ -99,23 +101,24 @@ func (w *writer) commitWaiting() {
 }
 
 // run executes requests in one transaction. It does not heed their contexts: a transaction that
-// has begun is short, and half a batch must not end with one caller's patience.
-func (w *writer) run(batch []*request) error {
+// has begun is short, and half a batch must not end with one caller's patience. A transaction that
+// could not begin, because another program holds the file, is no request's fault.
+func (w *writer) run(batch []*request) (began bool, err error) {
 	ctx := context.Background()
 	t := &tx{w: w, ctx: ctx}
 	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
+		return false, err
 	}
 	for _, r := range batch {
 		if err := r.fn(t); err != nil {
-			return errors.Join(err, t.exec("ROLLBACK"))
+			return true, errors.Join(err, t.exec("ROLLBACK"))
 		}
 	}
 	if err := t.exec("COMMIT"); err != nil {
 		_ = t.exec("ROLLBACK") // already undone by SQLite for some causes
-		return err
+		return true, err
 	}
-	return nil
+	return true, nil
 }
 
 // close waits for the commit under way. It may be called twice.
