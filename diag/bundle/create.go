@@ -125,7 +125,7 @@ func gather(r *journal.Record, judge Judge, g guard) (*content, error) {
 		c.actions = append(c.actions, a)
 	}
 	c.log = hide(LogName, cleanLog(r.Log))
-	before := judge(r.Facts, c.moment)
+	before := judge(observed(r.Facts), c.moment)
 	for _, f := range before.Derived {
 		if !slices.ContainsFunc(c.facts, func(g diag.Fact) bool {
 			return g.Key == f.Key && reflect.DeepEqual(g.Value, f.Value) && g.At.Equal(f.At)
@@ -134,7 +134,7 @@ func gather(r *journal.Record, judge Judge, g guard) (*content, error) {
 			c.facts = append(c.facts, f)
 		}
 	}
-	c.judgement = judge(c.facts, c.moment)
+	c.judgement = judge(observed(c.facts), c.moment)
 	before.Case, c.judgement.Case = r.Info.ID, r.Info.ID
 	if d := differences(before, c.judgement); len(d) > 0 {
 		return nil, &amt.Error{Op: "write bundle", Subject: r.Info.ID, Hint: "take the secret out of what was typed in, then write the bundle again",

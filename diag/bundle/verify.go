@@ -69,10 +69,19 @@ func brief(v any) string {
 
 // Judge judges the facts of the bundle at the moment when it was made.
 func (b *Bundle) Judge(judge Judge) diag.Judgement {
-	j := judge(b.Facts, b.Manifest.Created)
+	j := judge(observed(b.Facts), b.Manifest.Created)
 	j.Case = b.Manifest.Case.ID
 	return j
 }
+
+// observed leaves out the facts that an earlier judgement derived: a conclusion is no observation,
+// and judging it again as one would change what decided.
+func observed(facts []diag.Fact) []diag.Fact {
+	return slices.DeleteFunc(slices.Clone(facts), func(f diag.Fact) bool { return f.Probe == derivedProbe })
+}
+
+// derivedProbe is what a derived fact names as its probe.
+const derivedProbe = "derived"
 
 // differences names the fields of the verdict object in which two judgements differ.
 func differences(a, b diag.Judgement) []string {
@@ -101,8 +110,8 @@ func IsZip(r io.ReaderAt) bool {
 
 // Recorded is what a bundle gives to somebody who judges it as a facts file.
 type Recorded struct {
-	Case     string // id of the case
-	Facts    []diag.Fact
+	Case     string        // id of the case
+	Facts    []diag.Fact   // without derived ones
 	Moment   time.Time     // of the diagnosis, when no fact has a time
 	Problems []amt.Problem // what is wrong with other members
 }
@@ -119,7 +128,7 @@ func Facts(path string) (*Recorded, error) {
 				Hint: "amtmedic bundle verify lists everything that is wrong with it"}
 		}
 	}
-	return &Recorded{b.Manifest.Case.ID, b.Facts, b.Manifest.Created, b.Problems}, nil
+	return &Recorded{b.Manifest.Case.ID, observed(b.Facts), b.Manifest.Created, b.Problems}, nil
 }
 
 // IsBundle reports whether a path leads to a file that begins as a bundle does.
