@@ -1,0 +1,174 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"amtmedic/amt"
+	"amtmedic/capture"
+	"amtmedic/diag"
+)
+
+// Wire says what is captured, and at which side it is seen.
+type Wire struct {
+	Side    diag.Vantage // AtClient or AtServer
+	Name    string       // of the file or interface
+	Clients []netip.Addr // addresses of the client, as far as known
+	UUID    amt.UUID     // of the client; zero while unknown
+	Ports   []uint16     // ports that hellos go to; amt.HelloPort when empty
+	After   string       // what was done to the client at the beginning: drain, start-call; empty means nothing
+	Power   string       // s0, s3 or s5; empty while unknown
+	For     time.Duration
+	// Open opens the source; warn is told what it says while it runs.
+	Open func(warn func(string)) (capture.Source, error)
+}
+
+// What is still waited for after a live capture saw something.
+const (
+	afterSYN   = 20 * time.Second // its repeats and what answers
+	afterHello = 8 * time.Second  // the connection back
+)
+
+// WireFile gives the probe that reads a capture file. The watch goes from its first to its last
+// packet; side is the vantage from which it was captured, which only the person knows.
+func WireFile(w Wire) Probe {
+	p := w.probe(Read, "read "+w.Name)
+	p.ID = "wire-file-" + string(w.Side)
+	if p.Limit = time.Hour; w.Name == "" {
+		p.Needs = "a capture file of the " + string(w.Side)
+		return p
+	}
+	if w.Open == nil {
+		w.Open = func(warn func(string)) (capture.Source, error) { return capture.OpenFile(w.Name, warn) }
+	}
+	p.Run = func(ctx context.Context, r Report) error { return w.run(ctx, r, w.Name, time.Time{}) }
+	return p
+}
+
+// WireLive gives the probe that listens on an interface of this machine, for the time For (0 means
+// 75 s: longer than the first gap after a drain). It ends early once it saw what it came for. The
+// rights are found out when it runs.
+func WireLive(w Wire) Probe {
+	if w.For <= 0 {
+		w.For = 75 * time.Second
+	}
+	p := w.probe(Wait, fmt.Sprintf("listen on %s, tcp port %s", w.Name, w.portText()))
+	p.ID = "wire-live-" + string(w.Side)
+	if p.Limit = w.For + 5*time.Second; w.Name == "" {
+		p.Needs = "a network interface of this machine"
+		return p
+	}
+	if w.Open == nil {
+		w.Open = func(warn func(string)) (capture.Source, error) {
+			return capture.OpenLive(w.Name, capture.LiveOptions{Ports: w.Ports, Warn: warn})
+		}
+	}
+	p.Run = func(ctx context.Context, r Report) error { return w.run(ctx, r, "", time.Now().Add(w.For)) }
+	return p
+}
+
+func (w *Wire) probe(cost Cost, what string) Probe {
+	if len(w.Ports) == 0 {
+		w.Ports = []uint16{amt.HelloPort}
+	}
+	if w.After == "" {
+		w.After = "nothing"
+	}
+	side := "wire." + string(w.Side) + "."
+	p := Probe{Check: "chk-window", What: what, Cost: cost, Gives: []string{"wire.back", "wire.back_dst"}}
+	for _, k := range []string{"syn", "synack", "rst", "fin", "icmp", "hello", "watch", "back"} {
+		p.Gives = append(p.Gives, side+k)
+	}
+	if w.Side == diag.AtServer {
+		p.Check = "chk-server-capture"
+	} else {
+		p.Gives = append(p.Gives, side+"dns", side+"dhcp")
+	}
+	return p
+}
+
+func (w *Wire) portText() string {
+	var s []string
+	for _, p := range w.Ports {
+		s = append(s, fmt.Sprint(p))
+	}
+	return strings.Join(s, ", ")
+}
+
+// run scans the source. until is zero for a file.
+func (w *Wire) run(ctx context.Context, r Report, file string, until time.Time) error {
+	src, err := w.Open(r.Saw)
+	if err != nil {
+		return err
+	}
+	if c, ok := src.(interface{ Close() error }); ok {
+		defer func() { _ = c.Close() }()
+	}
+	spy := &watched{Source: src}
+	g := &gatherer{w: w, r: r, file: file, clients: slices.Clone(w.Clients), seen: map[string]bool{}, others: map[netip.Addr]bool{}}
+	scan, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if !until.IsZero() {
+		r.Until(until, "a SYN to port "+w.portText())
+		t := time.AfterFunc(time.Until(until), cancel)
+		defer t.Stop()
+		g.enough = func(wait time.Duration) {
+			if end := time.Now().Add(wait); end.Before(until) {
+				t.Reset(wait)
+				r.Until(end, "what follows it")
+				until = end
+			}
+		}
+	}
+	stats := capture.Stats{}
+	err = capture.Scan(scan, spy, capture.Options{Ports: w.Ports, File: file, Stats: &stats}, g.event)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, context.Canceled) {
+		err = nil // the watch is over
+	}
+	first, last := spy.span(!until.IsZero())
+	g.end(first, last, stats, err)
+	return err
+}
+
+// watched notes the times of the first and last packet that pass.
+type watched struct {
+	capture.Source
+	first, last time.Time
+	started     time.Time
+}
+
+// Run passes packets on. Heartbeats move the end, never the beginning.
+func (s *watched) Run(ctx context.Context, fn func(*capture.Packet) error) error {
+	s.started = time.Now()
+	return s.Source.Run(ctx, func(p *capture.Packet) error {
+		if !p.Time.IsZero() {
+			if s.first.IsZero() || p.Time.Before(s.first) {
+				s.first = p.Time
+			}
+			if p.Time.After(s.last) {
+				s.last = p.Time
+			}
+		}
+		return fn(p)
+	})
+}
+
+// span gives what was watched. A live capture is watched from its start, also when nothing came.
+func (s *watched) span(live bool) (first, last time.Time) {
+	if !live {
+		return s.first, s.last
+	}
+	now := time.Now()
+	if s.last.After(now) {
+		now = s.last
+	}
+	return s.started, now
+}

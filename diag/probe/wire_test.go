@@ -1,0 +1,266 @@
+package probe
+
+import (
+	"context"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"amtmedic/amt/hello"
+	"amtmedic/capture"
+	"amtmedic/diag"
+)
+
+var (
+	atClient = netip.MustParseAddrPort("10.20.0.7:16994")
+	atServer = netip.MustParseAddrPort("10.1.0.10:9971")
+	stranger = netip.MustParseAddrPort("10.20.0.9:16994")
+)
+
+// tape records frames, a second between one and the next.
+type tape struct {
+	t    *testing.T
+	feed *capture.Feed
+	at   time.Time
+}
+
+func newTape(t *testing.T) *tape {
+	return &tape{t: t, feed: capture.NewFeed(capture.LinkEthernet, 200), at: moment}
+}
+
+func (p *tape) push(frame []byte, err error) {
+	p.t.Helper()
+	if err == nil {
+		err = p.feed.Push(p.t.Context(), p.at, frame)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.at = p.at.Add(time.Second)
+}
+
+func (p *tape) tcp(src, dst netip.AddrPort, f capture.Flags, seq, ack uint32, data []byte) {
+	p.t.Helper()
+	p.push(capture.Frame(src, dst, f, seq, ack, data))
+}
+
+// hello records a whole hello of one client.
+func (p *tape) hello(from netip.AddrPort, data []byte) {
+	p.t.Helper()
+	n := uint32(len(data))
+	p.tcp(from, atServer, capture.SYN, 100, 0, nil)
+	p.tcp(atServer, from, capture.SYN|capture.ACK, 500, 101, nil)
+	p.tcp(from, atServer, capture.ACK, 101, 501, nil)
+	p.tcp(from, atServer, capture.ACK|capture.PSH, 101, 501, data)
+	p.tcp(from, atServer, capture.ACK|capture.FIN, 101+n, 501, nil)
+	p.tcp(atServer, from, capture.ACK|capture.FIN, 501, 102+n, nil)
+}
+
+func (p *tape) dns(name string, rcode int, rrs ...string) {
+	p.t.Helper()
+	server := netip.MustParseAddrPort("10.20.0.53:53")
+	from := netip.AddrPortFrom(atClient.Addr(), 2000)
+	q := new(dns.Msg)
+	q.SetQuestion(name, dns.TypeA)
+	q.Id = 9
+	a := new(dns.Msg)
+	a.SetRcode(q, rcode)
+	for _, s := range rrs {
+		rr, err := dns.NewRR(s)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		a.Answer = append(a.Answer, rr)
+	}
+	for _, m := range []*dns.Msg{q, a} {
+		b, err := m.Pack()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if m == q {
+			p.push(capture.FrameUDP(from, server, b))
+		} else {
+			p.push(capture.FrameUDP(server, from, b))
+		}
+	}
+}
+
+// play runs the probe over the tape and gives every fact by key, in order.
+func (p *tape) play(w Wire) (map[string][]diag.Fact, *record) {
+	p.t.Helper()
+	p.feed.Close()
+	w.Name = "client.pcap"
+	w.Open = func(func(string)) (capture.Source, error) { return p.feed, nil }
+	r, err := run(p.t, WireFile(w))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	out := map[string][]diag.Fact{}
+	for _, f := range r.facts {
+		out[f.Key] = append(out[f.Key], f)
+		if f.Vantage != w.Side {
+			p.t.Errorf("%s has vantage %s", f.Key, f.Vantage)
+		}
+	}
+	return out, r
+}
+
+func pskHello(t *testing.T) []byte {
+	t.Helper()
+	m := hello.ForPSK(caseUUID, "4KRG65QT")
+	m.RetryCount = 3
+	b, err := hello.Encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestWireWholeHello(t *testing.T) {
+	p := newTape(t)
+	p.dns("provisionserver.corp.example.", dns.RcodeSuccess, "provisionserver.corp.example. 60 A 10.1.0.10")
+	p.dns("www.corp.example.", dns.RcodeSuccess, "www.corp.example. 60 A 10.1.0.99")
+	p.hello(atClient, pskHello(t))
+	got, _ := p.play(Wire{Side: diag.AtClient, After: "drain", Power: "s0"})
+	want := map[string]any{
+		"wire.client.syn":    map[string]any{"src": "10.20.0.7:16994", "dst": "10.1.0.10:9971"},
+		"wire.client.synack": map[string]any{"src": "10.1.0.10:9971", "dst": "10.20.0.7:16994"},
+		"wire.client.rst":    "none", "wire.client.icmp": "none", "wire.client.back": "none",
+		"wire.client.dns": map[string]any{"qname": "provisionserver.corp.example", "rcode": "NOERROR", "addr": []any{"10.1.0.10"}, "server": "10.20.0.53"},
+		"wire.client.hello": map[string]any{"version": 2.0, "uuid": caseUUID.String(), "pid": "4KRG65QT", "retry": 3.0, "src": "10.20.0.7:16994", "dst": "10.1.0.10:9971",
+			"length": 32.0, "problems": []any{}},
+		"wire.client.watch": map[string]any{"seconds": 9.0, "after": "drain", "power": "s0"},
+	}
+	for k, v := range want {
+		if len(got[k]) != 1 || !reflect.DeepEqual(got[k][0].Value, v) {
+			t.Errorf("%s: got %v, want %v", k, got[k], v)
+		}
+	}
+	if f := got["wire.client.hello"]; len(f) == 1 && (!f[0].At.Equal(moment.Add(7*time.Second)) || f[0].Evidence[0] != "client.pcap#8") {
+		t.Errorf("the hello is dated %v, evidence %v", f[0].At, f[0].Evidence)
+	}
+	if f := got["wire.client.rst"]; len(f) == 1 && !f[0].At.Equal(moment.Add(9*time.Second)) {
+		t.Errorf("none is dated %v, not at the end", f[0].At)
+	}
+}
+
+func TestWireSilenceRefusedAndBack(t *testing.T) {
+	t.Run("silence", func(t *testing.T) {
+		p := newTape(t)
+		other := netip.MustParseAddrPort("10.20.0.7:443")
+		p.tcp(other, netip.MustParseAddrPort("10.1.0.1:80"), capture.SYN, 1, 0, nil)
+		p.at = moment.Add(70 * time.Minute)
+		p.tcp(other, netip.MustParseAddrPort("10.1.0.1:80"), capture.SYN, 1, 0, nil)
+		got, _ := p.play(Wire{Side: diag.AtServer})
+		for _, k := range []string{"syn", "synack", "rst", "icmp", "hello", "back"} {
+			if f := got["wire.server."+k]; len(f) != 1 || f[0].Value != "none" {
+				t.Errorf("%s: %v", k, f)
+			}
+		}
+		if w := got["wire.server.watch"]; len(w) != 1 || w[0].Value.(map[string]any)["seconds"] != 4200.0 || w[0].Value.(map[string]any)["after"] != "nothing" {
+			t.Errorf("watch: %v", w)
+		}
+	})
+	t.Run("only questions for the name", func(t *testing.T) {
+		p := newTape(t)
+		p.dns("provisionserver.corp.example.", dns.RcodeNameError)
+		got, _ := p.play(Wire{Side: diag.AtClient})
+		if f := got["wire.client.dns"]; len(f) != 1 || f[0].Value.(map[string]any)["rcode"] != "NXDOMAIN" {
+			t.Errorf("dns: %v", f)
+		}
+		if f := got["wire.client.syn"]; len(f) != 1 || f[0].Value != "none" {
+			t.Errorf("syn: %v", f)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		p := newTape(t)
+		p.tcp(atClient, atServer, capture.SYN, 100, 0, nil)
+		p.tcp(atServer, atClient, capture.RST|capture.ACK, 0, 101, nil)
+		got, _ := p.play(Wire{Side: diag.AtServer})
+		if f := got["wire.server.rst"]; len(f) != 1 || f[0].Value.(map[string]any)["src"] != "10.1.0.10:9971" {
+			t.Errorf("rst: %v", f)
+		}
+		if f := got["wire.server.synack"]; len(f) != 1 || f[0].Value != "none" {
+			t.Errorf("synack: %v", f)
+		}
+	})
+	t.Run("back refused", func(t *testing.T) {
+		p := newTape(t)
+		p.hello(atClient, pskHello(t))
+		firmware, from := netip.AddrPortFrom(atClient.Addr(), 16993), netip.AddrPortFrom(atServer.Addr(), 49210)
+		p.tcp(from, firmware, capture.SYN, 7, 0, nil)
+		p.tcp(firmware, from, capture.RST|capture.ACK, 0, 8, nil)
+		got, _ := p.play(Wire{Side: diag.AtServer})
+		for k, v := range map[string]any{"wire.back": "refused", "wire.back_dst": "10.20.0.7:16993", "wire.server.back": map[string]any{"dst": "10.20.0.7:16993"}} {
+			if f := got[k]; len(f) != 1 || !reflect.DeepEqual(f[0].Value, v) {
+				t.Errorf("%s: %v", k, f)
+			}
+		}
+	})
+}
+
+func TestWireOtherClients(t *testing.T) {
+	foreign, err := hello.Encode(hello.ForPSK(otherUUID, "4KRG65QT"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := func(t *testing.T) *tape {
+		p := newTape(t)
+		p.tcp(stranger, atServer, capture.SYN, 1, 0, nil)
+		p.tcp(atServer, stranger, capture.RST|capture.ACK, 0, 2, nil)
+		p.hello(netip.AddrPortFrom(stranger.Addr(), 16995), foreign)
+		p.hello(atClient, pskHello(t))
+		return p
+	}
+	t.Run("none known", func(t *testing.T) {
+		got, r := both(t).play(Wire{Side: diag.AtServer})
+		if len(got) != 0 || !strings.Contains(strings.Join(r.saw, "\n"), "2 clients speak here") {
+			t.Errorf("facts about somebody: %v, saw %q", got, r.saw)
+		}
+	})
+	for name, w := range map[string]Wire{"UUID known": {UUID: caseUUID}, "address known": {Clients: []netip.Addr{atClient.Addr()}}} {
+		t.Run(name, func(t *testing.T) {
+			w.Side = diag.AtServer
+			got, _ := both(t).play(w)
+			if f := got["wire.server.syn"]; len(f) != 1 || f[0].Value.(map[string]any)["src"] != atClient.String() {
+				t.Errorf("syn: %v", f)
+			}
+			if f := got["wire.server.rst"]; len(f) != 1 || f[0].Value != "none" {
+				t.Errorf("the stranger's RST is taken for ours: %v", f)
+			}
+		})
+	}
+}
+
+// TestWireLive: a live watch ends by itself, early once it saw what it came for.
+func TestWireLive(t *testing.T) {
+	feed := capture.NewFeed(capture.LinkEthernet, 10)
+	w := Wire{Side: diag.AtClient, Name: "eth0", For: 150 * time.Millisecond, Open: func(func(string)) (capture.Source, error) { return feed, nil }}
+	r, err := run(t, WireLive(w))
+	if err != nil || !slices.ContainsFunc(r.facts, func(f diag.Fact) bool { return f.Key == "wire.client.syn" && f.Value == "none" }) {
+		t.Errorf("facts %v, error %v", r.facts, err)
+	}
+	for _, f := range r.facts {
+		if f.Key == "wire.client.watch" {
+			if s := f.Value.(map[string]any)["seconds"].(float64); s < 0.1 || s > 3 {
+				t.Errorf("watched for %v s", s)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(30*time.Millisecond, cancel)
+	feed = capture.NewFeed(capture.LinkEthernet, 10)
+	w.For = time.Minute
+	rec := &record{}
+	if err := WireLive(w).Run(ctx, rec); err == nil || len(rec.facts) > 0 {
+		t.Errorf("a watch that was broken off: facts %v, error %v", rec.facts, err)
+	}
+	if WireLive(Wire{Side: diag.AtClient}).Needs == "" || WireFile(Wire{Side: diag.AtClient}).Needs == "" {
+		t.Error("a probe without interface or file says that it can run")
+	}
+}
