@@ -61,6 +61,9 @@ func (m *model) View() string {
 	}
 	lines = append(lines, m.env.Paint(muted, strings.Repeat("─", m.w)))
 	body := text.Block(p.View(), m.w, m.h-len(lines)-2)
+	for i := range body { // spaces at the end would only cost bytes
+		body[i] = strings.TrimRight(body[i], " ")
+	}
 	lines = append(lines, body...)
 	lines = append(lines, m.ruleWithNote(), m.footer())
 	return m.env.Theme.Draw(strings.Join(lines, "\n"))
@@ -150,5 +153,5 @@ func (m *model) footer() string {
 	if m.to != nil {
 		return m.gotoLine(m.w)
 	}
-	return m.env.Keys.Footer(m.top().Hints(), m.w, func(k string) string { return m.env.Paint(theme.Accent, k) })
+	return m.env.Keys.Footer(m.top().Hints(), m.top().Typing(), m.w, func(k string) string { return m.env.Paint(theme.Accent, k) })
 }

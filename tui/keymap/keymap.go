@@ -69,7 +69,7 @@ var table = []Row{
 	{Top, []string{"home", "g"}, "top", "to the first line"},
 	{Bottom, []string{"end", "G"}, "end", "to the last line"},
 	{Pick, []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"}, "answer", "give the answer, or choose the line, with this number"},
-	{Answer, []string{"a"}, "answer", "answer another question than the one being asked"},
+	{Answer, []string{"a"}, "other question", "answer another question than the one being asked"},
 	{Skip, []string{"s"}, "skip", "leave this step for later"},
 	{Undo, []string{"u"}, "undo", "take the last answer, or the last repair, back"},
 	{Drain, []string{"d"}, "drain", "the client was cut from power and plugged in again; in a practice world, do that"},
@@ -172,8 +172,13 @@ const footerMax = 7
 
 // Footer gives the keys of a page in one line of w columns. The most useful stand first; the key
 // page is always named, quitting where there is room.
-func (m *Map) Footer(hints []Hint, w int, paint func(string) string) string {
+// While text is typed, letters are no commands: then the keys of help and quitting are others.
+func (m *Map) Footer(hints []Hint, typing bool, w int, paint func(string) string) string {
+	hints = slices.DeleteFunc(slices.Clone(hints), quiet)
 	help, quit := Hint{Action: Help}, Hint{Action: Quit}
+	if typing {
+		help.Key, quit.Key = m.typedKey(Help), m.typedKey(Quit)
+	}
 	for n := min(len(hints), footerMax-1); n >= 0; n-- {
 		shown := append(slices.Clone(hints[:n]), help)
 		if n+2 <= footerMax {
@@ -186,6 +191,21 @@ func (m *Map) Footer(hints []Hint, w int, paint func(string) string) string {
 		}
 	}
 	return ""
+}
+
+// quiet reports whether a hint is for the key page only: moving about needs no footer.
+func quiet(h Hint) bool {
+	return h.Word == "" && h.Key == "" && slices.Contains([]Action{Up, Down, PageUp, PageDown, Top, Bottom, Pick}, h.Action)
+}
+
+// typedKey gives the first key of an action that is no letter.
+func (m *Map) typedKey(a Action) string {
+	for _, k := range m.row(a).Keys {
+		if len([]rune(k)) > 1 {
+			return k
+		}
+	}
+	return "ctrl+c"
 }
 
 func (m *Map) line(hints []Hint, w int, paint func(string) string) (string, bool) {

@@ -23,6 +23,9 @@ import (
 // detail is the height of the part that shows one fact in full.
 const detail = 6
 
+// maxWidth keeps what belongs together within one glance.
+const maxWidth = 140
+
 // Page is the evidence.
 type Page struct {
 	env    *page.Env
@@ -42,7 +45,7 @@ func New(env *page.Env) *Page {
 func (p *Page) Name() string { return "evidence" }
 
 // SetSize takes the size of the body.
-func (p *Page) SetSize(w, h int) { p.w, p.h = w, h }
+func (p *Page) SetSize(w, h int) { p.w, p.h = min(w, maxWidth), h }
 
 // Road is there.
 func (p *Page) Road() bool { return true }

@@ -190,7 +190,7 @@ func (p *Page) View() []string {
 		case l.change:
 			mark = p.env.Paint(theme.Accent, "*")
 		}
-		s := text.Cut(text.Fit(p.env.Clock(l.at), 10)+text.Fit(l.kind, 9)+l.text, p.w-5)
+		s := text.Cut(text.Fit(p.env.Clock(l.at), 10)+text.Fit(l.kind, 10)+l.text, p.w-5)
 		if on {
 			s = p.env.Paint(theme.Selected, s)
 		}

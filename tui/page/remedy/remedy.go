@@ -43,6 +43,10 @@ type Page struct {
 	focus  int
 	ticked []bool
 	rows   list.List
+	top    int // first line of the preview that is shown
+	lines  int // lines that the preview has, and that are shown
+	shown  int
+	read   bool   // its last line was shown
 	note   string // what is wrong with an input, or what came out
 	was    string // the verdict before the repair
 }
@@ -81,11 +85,12 @@ func (p *Page) Hints() []keymap.Hint {
 		if len(p.fields) == 0 {
 			return []keymap.Hint{copyHint, keymap.Do(keymap.Explain, ""), esc("back")}
 		}
-		word := "next field"
+		enter := keymap.Do(keymap.Enter, "next field")
 		if p.focus == len(p.fields)-1 {
-			word = "with " + p.plan.Confirm + ": do it"
+			enter = keymap.Hint{Action: keymap.Enter, Word: "do it", Key: p.plan.Confirm + " + enter"}
 		}
-		return []keymap.Hint{keymap.Do(keymap.Enter, word), {Action: keymap.Copy, Word: "copy", Key: "ctrl+y"}, esc("back, nothing is done")}
+		return []keymap.Hint{enter, {Action: keymap.Copy, Word: "copy", Key: "ctrl+y"}, esc("back, nothing is done"),
+			keymap.Do(keymap.PageDown, ""), keymap.Do(keymap.PageUp, "")}
 	case byHand:
 		return []keymap.Hint{keymap.Do(keymap.Enter, "this step is done"), keymap.Do(keymap.Tick, "tick"), copyHint, keymap.Do(keymap.Explain, ""), esc("back"),
 			keymap.Do(keymap.Up, ""), keymap.Do(keymap.Down, "")}
@@ -184,6 +189,10 @@ func (p *Page) typing(k tea.KeyMsg) tea.Cmd {
 		return nil
 	}
 	switch {
+	case m.Is(k, keymap.PageDown):
+		p.scroll(max(1, p.shown-1))
+	case m.Is(k, keymap.PageUp):
+		p.scroll(-max(1, p.shown-1))
 	case m.Is(k, keymap.Up):
 		p.focus = max(0, p.focus-1)
 	case m.Is(k, keymap.Down), m.Is(k, keymap.Panes):
@@ -225,11 +234,21 @@ func (p *Page) confirm() tea.Cmd {
 		}
 	}
 	p.focus = len(p.fields) - 1
+	p.View() // says whether all of the preview fits, also when no frame was drawn since the last key
+	if !p.read {
+		p.note = "read all of it first: " + p.env.Keys.Key(keymap.PageDown)
+		return nil
+	}
 	if strings.TrimSpace(p.fields[p.focus].Value()) != p.plan.Confirm {
 		p.note = "nothing is done yet: type " + p.plan.Confirm + ", then enter; esc goes back"
 		return nil
 	}
 	return p.apply()
+}
+
+// scroll moves the preview.
+func (p *Page) scroll(d int) {
+	p.top = max(0, min(p.top+d, p.lines-p.shown))
 }
 
 // apply sends the intent with the inputs, and forgets them here.

@@ -2,10 +2,12 @@ package remedy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"amtmedic/diag"
 	"amtmedic/diag/flow"
+	"amtmedic/tui/keymap"
 	"amtmedic/tui/part/text"
 	"amtmedic/tui/theme"
 )
@@ -61,9 +63,10 @@ func (p *Page) planRows(w, h int) []string {
 	}
 	wide += 3
 	row := func(label, s string) []string {
-		lines := text.Indent(label, s, wide, w-4)
+		lines := text.Wrap(s, w-4-wide)
 		for i, l := range lines {
-			lines[i] = "   " + p.env.Paint(theme.Muted, text.Cut(l, wide)) + strings.TrimPrefix(l, text.Cut(l, wide))
+			lines[i] = "   " + p.env.Paint(theme.Muted, text.Fit(label, wide)) + l
+			label = ""
 		}
 		return lines
 	}
@@ -78,10 +81,21 @@ func (p *Page) planRows(w, h int) []string {
 	if !hasRow(p, "undo") {
 		lines = append(lines, row("undo", undo)...)
 	}
-	if len(lines) > h {
-		lines = append(lines[:max(0, h-1)], "   "+p.env.Paint(theme.Muted, "… more in a taller window"))
+	p.lines, p.shown = len(lines), h
+	if len(lines) <= h {
+		p.top, p.read = 0, true
+		return lines
 	}
-	return lines
+	p.shown = max(1, h-1)
+	p.scroll(0)
+	left := len(lines) - p.top - p.shown
+	p.read = p.read || left <= 0
+	lines = slices.Clone(lines[p.top : p.top+p.shown])
+	more := "the end; " + p.env.Keys.Key(keymap.PageUp) + " goes back up"
+	if left > 0 {
+		more = fmt.Sprintf("%d more lines: %s", left, p.env.Keys.Key(keymap.PageDown))
+	}
+	return append(lines, "   "+p.env.Paint(theme.Accent, more))
 }
 
 func hasRow(p *Page, label string) bool {
@@ -96,7 +110,7 @@ func hasRow(p *Page, label string) bool {
 // preview draws the plan, then the inputs and the word to type.
 func (p *Page) preview(w, h int) []string {
 	var foot []string
-	if len(p.plan.ByHand) > 0 {
+	if len(p.plan.ByHand) > 0 && h >= 11 {
 		key := "y"
 		if p.Typing() {
 			key = "ctrl+y"
@@ -111,6 +125,9 @@ func (p *Page) preview(w, h int) []string {
 	}
 	for _, l := range text.Wrap(p.note, w-4) {
 		foot = append(foot, " "+p.env.Paint(theme.Warn, "! "+l))
+	}
+	if h < 11 {
+		return append(p.planRows(w, max(2, h-len(foot))), foot...)
 	}
 	lines := p.planRows(w, max(2, h-len(foot)-1))
 	return append(append(lines, ""), foot...)

@@ -153,7 +153,7 @@ func (p *Faults) View() []string {
 	}
 	lines := []string{"   " + head}
 	if p.h >= 16 {
-		lines = []string{"", lines[0], "   " + p.env.Paint(theme.Muted, text.Cut("Real sockets and a simulated PC on this machine. Nothing outside it is touched.", p.w-4)), ""}
+		lines = []string{"", lines[0], "   " + p.env.Paint(theme.Muted, text.Cut("Real sockets and a simulated PC, on this machine only. Nothing else is touched.", p.w-4)), ""}
 	}
 	fs := p.matches()
 	var foot []string
@@ -163,6 +163,12 @@ func (p *Faults) View() []string {
 			mark = p.env.Paint(theme.Warn, "! ")
 		}
 		foot = append(foot, "   "+mark+l)
+	}
+	if i := p.rows.Cursor(); len(foot) == 0 && i < len(fs) {
+		foot = append(foot, "")
+		for _, l := range text.Wrap(about(fs[i]), min(p.w, 100)-5) {
+			foot = append(foot, "   "+p.env.Paint(theme.Muted, l))
+		}
 	}
 	p.rows.Set(len(fs), p.h-len(lines)-len(foot))
 	if len(fs) == 0 {
@@ -177,14 +183,28 @@ func (p *Faults) View() []string {
 
 func (p *Faults) row(f page.Fault, on bool) string {
 	w := min(p.w, 120)
-	what := text.Cut(text.Clean(f.Text), max(10, w-36))
-	if on {
-		what = p.env.Paint(theme.Selected, what)
+	what := text.Clean(f.Text)
+	if p.w < 72 { // the text of the selected one stands below
+		what = ""
 	}
-	left := " " + p.env.Theme.Pointer(on) + " " + text.Fit(f.ID, 29) + " " + what
+	what = text.Cut(what, max(10, w-36))
+	id := text.Fit(f.ID, 29)
+	if on {
+		what, id = p.env.Paint(theme.Selected, what), p.env.Paint(theme.Selected, id)
+	}
+	left := " " + p.env.Theme.Pointer(on) + " " + id + " " + what
 	if f.Available {
 		return text.Cut(left, w-1)
 	}
 	needs := p.env.Paint(theme.Muted, "needs "+text.Cut(text.Clean(f.Needs), 20))
 	return text.Sides(text.Cut(left, w-2-text.Width(needs)), needs, w-1)
+}
+
+// about is everything about one fault.
+func about(f page.Fault) string {
+	s := text.Clean(f.Text)
+	if !f.Available {
+		s += "; cannot be built here: it needs " + text.Clean(f.Needs)
+	}
+	return s
 }

@@ -286,9 +286,10 @@ func (p *Page) list(rows []row, h int) []string {
 		}
 		on := i == p.rows.Cursor()
 		left := text.Cut(r.text, w-4)
-		hint := text.Cut(r.right, max(0, w*2/5-4))
-		if len(hint) > 0 && text.Width(left)+text.Width(hint)+5 > w {
-			left = text.Cut(r.text, w-5-text.Width(hint))
+		hint := ""
+		if hw := hintWidth(w); w >= 72 && r.right != "" {
+			hint = text.Cut(r.right, hw)
+			left = text.Cut(r.text, w-6-hw)
 		}
 		if on {
 			left = p.env.Paint(theme.Selected, left)
@@ -297,7 +298,7 @@ func (p *Page) list(rows []row, h int) []string {
 		if hint != "" {
 			line = text.Sides(line, p.env.Paint(theme.Muted, text.Fit(hint, hintWidth(w))), w-1)
 		}
-		lines = append(lines, strings.TrimRight(line, " "))
+		lines = append(lines, line)
 	}
 	return lines
 }

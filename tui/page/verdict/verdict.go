@@ -18,6 +18,9 @@ import (
 // small is the height of a body that has no room for evidence.
 const small = 12
 
+// wide is the width from which on the page about the cause stands beside the verdict.
+const wide = 132
+
 // Page is the verdict.
 type Page struct {
 	env  *page.Env
@@ -134,8 +137,33 @@ func name(j *diag.Judgement) string {
 
 // View draws the page: head and remedies always, the evidence as far as the lines reach.
 func (p *Page) View() []string {
+	if p.w >= wide && p.env.Snap.Judgement.Verdict != "" {
+		return p.columns()
+	}
+	return p.draw(min(p.w, 130))
+}
+
+// columns sets the page about the verdict beside it.
+func (p *Page) columns() []string {
+	left := wide * 3 / 4
+	right := min(p.w-left-3, 90)
+	var about []string
+	for _, l := range text.CleanLines(p.env.Explain(p.env.Snap.Judgement.Verdict)) {
+		if wrapped := text.Wrap(l, right-1); len(wrapped) > 0 {
+			about = append(about, wrapped...)
+		} else {
+			about = append(about, "")
+		}
+	}
+	if len(about) > p.h {
+		about = append(about[:p.h-1], p.env.Paint(theme.Muted, p.env.Keys.Key(keymap.Explain)+" shows the rest"))
+	}
+	return text.Columns(" "+p.env.Paint(theme.Muted, "│")+" ", p.h, text.Column{Lines: p.draw(left), Width: left}, text.Column{Lines: about, Width: right})
+}
+
+// draw draws the page in w columns.
+func (p *Page) draw(w int) []string {
 	j := &p.env.Snap.Judgement
-	w := min(p.w, 130)
 	if j.Verdict == "" {
 		return text.Block(p.open(w), p.w, p.h)
 	}
@@ -226,6 +254,7 @@ func (p *Page) remedyRow(i, w int) []string {
 		kind = "automatic"
 	}
 	kind = text.Fit(kind, 10)
+	short := kind
 	if r.Destructive {
 		kind += p.env.Paint(theme.Warn, "! loses data")
 	}
@@ -237,7 +266,7 @@ func (p *Page) remedyRow(i, w int) []string {
 	if p.h < small {
 		right = w - 6 - 12
 		if r.Destructive {
-			kind = p.env.Paint(theme.Warn, "!") + " " + strings.TrimSpace(text.Fit(r.Kind, 9))
+			kind = p.env.Paint(theme.Warn, "!") + " " + strings.TrimSpace(short)
 		}
 	}
 	lines := text.Indent(label, r.Text, len(label), right)

@@ -88,11 +88,15 @@ func (p *Page) unfold(rs []diag.Result, h int) [diag.Stations]bool {
 	var open [diag.Stations]bool
 	here := p.here(rs)
 	room := h - diag.Stations
-	try := func(st diag.Station, force bool) {
+	try := func(st diag.Station, force bool) bool {
 		n := count(rs, st)
-		if !open[st] && n > 0 && (n <= room || force) {
+		if n > room && !force {
+			return false
+		}
+		if !open[st] && n > 0 {
 			open[st], room = true, room-n
 		}
+		return true
 	}
 	try(here, true)
 	for st, l := range p.env.Snap.Judgement.Road {
@@ -100,11 +104,9 @@ func (p *Page) unfold(rs []diag.Result, h int) [diag.Stations]bool {
 			try(diag.Station(st), false)
 		}
 	}
-	for st := here - 1; st >= diag.Firmware; st-- {
-		try(st, false)
+	for st := here - 1; st >= diag.Firmware && try(st, false); st-- {
 	}
-	for st := here + 1; int(st) < diag.Stations; st++ {
-		try(st, false)
+	for st := here + 1; int(st) < diag.Stations && try(st, false); st++ {
 	}
 	return open
 }

@@ -65,7 +65,7 @@ func (p *Page) probing(w, h int) []string {
 		title = p.env.Title(st.Check.ID)
 	}
 	lines := append(p.heading(title, st.Check.ID, w), "")
-	if why := ask.Labelled(p.env, "Why", st.Check.Why, w); len(why) > 0 {
+	if why := ask.Labelled(p.env, "Why", st.Check.Why, w); len(why) > 0 && h >= 12 {
 		lines = append(append(lines, why...), "")
 	}
 	what := st.What
@@ -73,26 +73,36 @@ func (p *Page) probing(w, h int) []string {
 		what = st.Check.How
 	}
 	if how := ask.Labelled(p.env, "How", what, w); len(how) > 0 {
-		lines = append(append(lines, how...), "")
+		lines = append(lines, how...)
+		if h >= 12 {
+			lines = append(lines, "")
+		}
 	}
-	lines = append(append(lines, p.waiting(w)...), "")
+	lines = append(lines, p.waiting(w)...)
 	tail := p.quicker(w)
-	room := h - len(lines) - len(tail) - 2
-	if room < 1 {
-		tail, room = nil, max(1, h-len(lines)-1)
+	seen := p.seen(w, h-len(lines)-1)
+	if len(lines)+len(seen)+len(tail)+2 > h {
+		tail = nil
 	}
-	if len(st.Seen) > 0 {
-		lines = append(lines, p.env.Paint(theme.Muted, "Seen so far"))
-		seen := st.Seen
-		if len(seen) > room {
-			seen = seen[len(seen)-room:]
+	for _, block := range [][]string{seen, tail} {
+		if len(block) > 0 {
+			lines = append(append(lines, ""), block...)
 		}
-		for _, l := range seen {
-			lines = append(lines, "  "+text.Cut(l, w-2))
-		}
-		lines = append(lines, "")
 	}
-	return append(lines, tail...)
+	return lines
+}
+
+// seen draws what was seen so far in at most h lines, the newest at the end.
+func (p *Page) seen(w, h int) []string {
+	all := p.env.Snap.Step.Seen
+	if len(all) == 0 || h < 2 {
+		return nil
+	}
+	lines := []string{p.env.Paint(theme.Muted, "Seen so far")}
+	for _, l := range all[max(0, len(all)-h+1):] {
+		lines = append(lines, "  "+text.Cut(l, w-2))
+	}
+	return lines
 }
 
 // waiting says since when and until when, and draws the bar when there is an end.
