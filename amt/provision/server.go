@@ -117,8 +117,12 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	})
 	defer stop()
 	var wg sync.WaitGroup
+	tidyCtx, endTidy := context.WithCancel(ctx)
+	defer endTidy()
+	wg.Go(func() { s.tidy(tidyCtx) })
 	err := s.accept(ctx, ln, &wg)
 	_ = ln.Close()
+	endTidy()
 	s.table.hurry()
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
@@ -168,6 +172,31 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, wg *sync.WaitGroup
 			defer s.table.release(c)
 			s.handle(ctx, c)
 		})
+	}
+}
+
+// How long and how many log rows are kept, so that the log cannot fill the disk.
+const (
+	logAge   = 90 * 24 * time.Hour
+	logRows  = 1_000_000
+	tidyTime = time.Hour // between two rounds
+)
+
+// tidy trims the log at the start and then every hour.
+func (s *Server) tidy(ctx context.Context) {
+	for {
+		n, err := s.store.TrimLog(ctx, s.o.Now().Add(-logAge), logRows)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.o.Log.Error("the log was not trimmed", "err", err)
+		case n > 0:
+			s.o.Log.Info("old log rows were removed", "count", n)
+		}
+		if !sleep(ctx, tidyTime) {
+			return
+		}
 	}
 }
 

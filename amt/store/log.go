@@ -90,3 +90,26 @@ func (s *Store) one(ctx context.Context, query string, args []any, dest ...any) 
 		return false, classify(err)
 	}
 }
+
+// trimBatch is how many log rows go in one transaction: hellos go in between.
+const trimBatch = 5000
+
+// TrimLog removes the rows from before a moment, and the oldest ones above the number to keep. It
+// gives how many it removed.
+func (s *Store) TrimLog(ctx context.Context, before time.Time, keep int) (removed int64, err error) {
+	var old, above int64
+	if _, err := s.one(ctx, `SELECT coalesce((SELECT max(id) FROM csti_log WHERE at_us<?), 0), coalesce((SELECT id FROM csti_log ORDER BY id DESC LIMIT 1 OFFSET ?), 0)`,
+		[]any{before.UnixMicro(), keep}, &old, &above); err != nil {
+		return 0, err
+	}
+	for {
+		var n int64
+		err := s.write(ctx, func(t *tx) (err error) {
+			n, err = t.execN(`DELETE FROM csti_log WHERE id IN (SELECT id FROM csti_log WHERE id<=? ORDER BY id LIMIT ?)`, max(old, above), trimBatch)
+			return err
+		})
+		if removed += n; err != nil || n < trimBatch {
+			return removed, err
+		}
+	}
+}
