@@ -303,11 +303,11 @@ func TestDir(t *testing.T) {
 		want       string
 	}{
 		{"named", "linux", map[string]string{"AMTMEDIC_HOME": "rel", "XDG_STATE_HOME": "/s"}, abs},
-		{"xdg", "linux", map[string]string{"XDG_STATE_HOME": "/s"}, "/s/amtmedic"},
+		{"xdg", "linux", map[string]string{"XDG_STATE_HOME": abs}, abs + "/amtmedic"},
 		{"relative xdg is ignored", "linux", map[string]string{"XDG_STATE_HOME": "s"}, "/home/a/.local/state/amtmedic"},
 		{"linux", "linux", nil, "/home/a/.local/state/amtmedic"},
 		{"mac", "darwin", nil, "/home/a/Library/Application Support/amtmedic"},
-		{"windows", "windows", map[string]string{"LOCALAPPDATA": "/l", "XDG_STATE_HOME": "/s"}, "/l/amtmedic"},
+		{"windows", "windows", map[string]string{"LOCALAPPDATA": abs, "XDG_STATE_HOME": "/s"}, abs + "/amtmedic"},
 	} {
 		got, err := dirFor(tc.goos, func(k string) string { return tc.env[k] }, home)
 		if err != nil || filepath.ToSlash(got) != filepath.ToSlash(tc.want) {
