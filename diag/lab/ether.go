@@ -66,51 +66,71 @@ func (e *ether) after(n int) (more []sighting, ended bool, grown <-chan struct{}
 	return slices.Clone(e.seen[n:]), e.ended, e.grown
 }
 
-// source gives a source of everything seen from the beginning, and of what comes.
-func (e *ether) source() capture.Source { return &replay{e: e} }
+// source gives what was seen from a moment on, and what comes, until the source is cancelled.
+func (e *ether) source(from time.Time) capture.Source { return &replay{e: e, from: from} }
 
-// replay is one run over an ether.
+// excerpt gives what was seen between two moments, as a capture that began and ended then.
+func (e *ether) excerpt(from, to time.Time) capture.Source { return &replay{e: e, from: from, to: to} }
+
+// replay is one run over an ether. Packets keep the numbers that they have in the whole capture.
 type replay struct {
-	e *ether
+	e        *ether
+	from, to time.Time // to is zero: goes on
 
 	mu    sync.Mutex
 	stats capture.Stats
 }
 
-// Run gives every frame until ctx or the world ends.
+// Run gives the frames until ctx, the excerpt or the world ends.
 func (r *replay) Run(ctx context.Context, fn func(*capture.Packet) error) error {
-	n := 0
-	for {
+	beat := func(at time.Time) error { return fn(&capture.Packet{Time: at, Link: capture.LinkEthernet}) }
+	if err := beat(r.from); err != nil {
+		return err
+	}
+	for n := 0; ; {
 		more, ended, grown := r.e.after(n)
-		for _, s := range more {
-			n++
-			r.mu.Lock()
-			r.stats.Received++
-			r.stats.Bytes += uint64(len(s.frame))
-			r.mu.Unlock()
-			if err := fn(&capture.Packet{Data: s.frame, Time: s.at, OrigLen: len(s.frame), Link: capture.LinkEthernet, Number: n}); err != nil {
-				return err
-			}
+		if err := r.give(more, n, fn); err != nil {
+			return err
 		}
+		n += len(more)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case !r.to.IsZero():
+			return beat(r.to)
 		case ended && len(more) == 0:
 			return nil
 		case len(more) > 0:
 			continue
 		}
-		beat := time.NewTimer(heartbeat)
+		pulse := time.NewTimer(heartbeat)
 		select {
 		case <-grown:
 		case <-ctx.Done():
-		case <-beat.C: // silence is an observation too: time moves on
-			if err := fn(&capture.Packet{Time: r.e.now(), Link: capture.LinkEthernet}); err != nil {
+		case <-pulse.C: // silence is an observation too: time moves on
+			if err := beat(r.e.now()); err != nil {
 				return err
 			}
 		}
-		beat.Stop()
+		pulse.Stop()
 	}
+}
+
+// give hands on the frames of the wanted time; seen is how many came before.
+func (r *replay) give(frames []sighting, seen int, fn func(*capture.Packet) error) error {
+	for i, s := range frames {
+		if s.at.Before(r.from) || (!r.to.IsZero() && s.at.After(r.to)) {
+			continue
+		}
+		r.mu.Lock()
+		r.stats.Received++
+		r.stats.Bytes += uint64(len(s.frame))
+		r.mu.Unlock()
+		if err := fn(&capture.Packet{Data: s.frame, Time: s.at, OrigLen: len(s.frame), Link: capture.LinkEthernet, Number: seen + i + 1}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Stats counts the frames so far.

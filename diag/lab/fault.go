@@ -68,8 +68,6 @@ var faults = []fault{
 	{id: "rc-pid-mistyped", text: "the PID was mistyped so that its check character still fits", part: "pid", breaks: (*plan).mistyped},
 	{id: "rc-fqdn-unresolved", text: "nothing tells the server the client's name", part: "map",
 		breaks: func(p *plan) { p.mapped, p.pointer = amt.UUID{}, false }},
-	{id: "rc-uuid-byte-order", text: "the UUID map has the client's UUID in the other byte order", part: "map",
-		breaks: func(p *plan) { p.mapped = p.id.uuid.Swapped() }},
 }
 
 // mistyped enters another PID than was meant.

@@ -2,10 +2,8 @@ package lab
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
-	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"amtmedic/amt"
@@ -14,119 +12,94 @@ import (
 	"amtmedic/diag/probe"
 )
 
-// How long a silent client is watched, in time of the world: after its power was cut the first SYN
-// is due within a minute; without that only a watch longer than the longest gap proves anything
-// (symptom-catalogue 5).
+// How long a silent client is watched, in time of the world: after its hellos were started the
+// first SYN is due within a minute; without that only a watch longer than the longest gap proves
+// anything (symptom-catalogue 5).
 const (
-	afterDrain = 75 * time.Second
+	afterStart = 75 * time.Second
 	afterNone  = 65 * time.Minute
 	lapseTime  = 1500 * time.Millisecond // real time in which an hour of silence passes
 )
 
-// sight is what a capture on one side shows since a moment.
-type sight struct {
-	client netip.Addr // packets of others are left out
-	since  time.Time
-
-	mu     sync.Mutex
-	last   map[capture.Kind]capture.Event
-	names  []capture.Event // questions for the provisioning name, the latest of each
-	leases []capture.Event
-}
-
-func (s *sight) take(e capture.Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e.Kind == capture.KindDHCP { // a lease counts until there is another
-		s.leases = append(s.leases, e)
-		return
+// watch gives the probe that looks at the capture of one side: it waits while what is there is too
+// little, and then reads it as package probe reads any capture.
+func (w *World) watch(side diag.Vantage, v *diag.View) probe.Probe {
+	wire := probe.Wire{Side: side, Name: captureName(side), Clients: []netip.Addr{w.at.client}, Ports: w.ports(), Power: "s0"}
+	if u, err := amt.ParseUUID(v.UUID()); err == nil {
+		wire.UUID = u
 	}
-	if e.Time.Before(s.since) || (e.Src.Addr() != s.client && e.Dst.Addr() != s.client) {
-		return
-	}
-	if e.Kind == capture.KindDNS {
-		if strings.HasPrefix(strings.ToLower(e.DNS.QName), strings.ToLower(amt.ServerName)) {
-			s.names = append(s.names, e)
+	p := probe.WireFile(wire)
+	p.ID, p.What, p.Cost, p.Limit = "wire-"+string(side), "watch the port of the "+string(side), probe.Wait, 10*time.Second
+	p.Run = func(ctx context.Context, r probe.Report) error {
+		begin, after, err := w.await(ctx, side, r)
+		if err != nil {
+			return err
 		}
-		return
+		at := w.clock.now()
+		wire.After = after
+		wire.Open = func(func(string)) (capture.Source, error) { return w.ether(side).excerpt(begin, at), nil }
+		return probe.WireFile(wire).Run(ctx, r)
 	}
-	s.last[e.Kind] = e
+	return p
 }
 
-// settled reports whether the attempt that was seen has come to its end.
-func (s *sight) settled() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, k := range []capture.Kind{capture.KindHello, capture.KindRefused, capture.KindUnreachable} {
-		if _, ok := s.last[k]; ok {
-			return true
-		}
-	}
-	return false
-}
+// captureName names the capture of a side in the folder of the case.
+func captureName(side diag.Vantage) string { return string(side) + ".pcapng" }
 
-// watch gives the probe that looks at the capture of one side.
-func (w *World) watch(side diag.Vantage) probe.Probe {
-	check, what := "chk-window", "watch the client's port"
+// ether gives what the tap of one side saw.
+func (w *World) ether(side diag.Vantage) *ether {
 	if side == diag.AtServer {
-		check, what = "chk-server-capture", "watch the server's port"
+		return w.serverEther
 	}
-	pre := "wire." + string(side) + "."
-	gives := []string{pre + "syn", pre + "synack", pre + "rst", pre + "fin", pre + "icmp", pre + "hello", pre + "watch"}
-	if side == diag.AtClient {
-		gives = append(gives, pre+"dns", pre+"dhcp")
-	}
-	return probe.Probe{ID: "wire-" + string(side), Check: check, What: what, Gives: gives, Cost: probe.Wait, Limit: 10 * time.Second,
-		Run: func(ctx context.Context, r probe.Report) error { return w.look(ctx, side, r) }}
+	return w.clientEther
 }
 
-// look scans what the side has seen since the client got power, and waits while that is too little.
-func (w *World) look(ctx context.Context, side diag.Vantage, r probe.Report) error {
-	begin, after := w.pc.start()
-	enough := begin.Add(afterDrain)
+// await waits until the capture of a side shows how an attempt of the client ended, or is long
+// enough to prove that there is none. It gives the moment and the cause from which on it counts.
+func (w *World) await(ctx context.Context, side diag.Vantage, r probe.Report) (begin time.Time, after string, err error) {
+	begin, after = w.pc.start()
+	enough, pace := begin.Add(afterStart), float64(speed)
 	if begin.IsZero() {
 		begin, enough = w.begin, w.begin.Add(afterNone)
+		if left := enough.Sub(w.clock.now()); left > afterStart {
+			pace = float64(left) / float64(lapseTime)
+		}
 	}
-	seen := &sight{client: w.at.client, since: begin, last: map[capture.Kind]capture.Event{}}
-	source := w.source(side)
-	scan, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- capture.Scan(scan, source, capture.Options{Ports: w.ports()}, seen.take) }()
 	r.Until(enough, "a SYN of the client")
-	w.hurry(after, enough)
-	for w.clock.now().Before(enough) && ctx.Err() == nil && !seen.settled() {
-		_ = w.clock.sleep(ctx, 3*time.Second) // the loop asks ctx
+	if w.clock.now().Before(enough) {
+		w.clock.hasten(enough, pace)
 	}
-	at := w.clock.now()
+	var settled atomic.Bool
+	scan, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = capture.Scan(scan, w.ether(side).source(begin), capture.Options{Ports: w.ports()}, func(e capture.Event) {
+			if w.ends(e) {
+				settled.Store(true)
+				stop()
+			}
+		})
+	}()
+	err = w.clock.SleepUntil(scan, enough)
 	stop()
-	<-done // the scan ends what is still open
-	if err := ctx.Err(); err != nil {
-		return err
+	<-done
+	if settled.Load() || ctx.Err() == nil {
+		err = ctx.Err()
 	}
-	for _, f := range seen.facts(side, at) {
-		r.Fact(f)
-	}
-	r.Fact(diag.Fact{At: at, Key: "wire." + string(side) + ".watch", Vantage: side,
-		Value: map[string]any{"seconds": at.Sub(begin).Round(time.Second).Seconds(), "after": after, "power": "s0"}})
-	r.Saw(fmt.Sprintf("watched for %s after %s", at.Sub(begin).Round(time.Second), after))
-	return nil
+	return begin, after, err
 }
 
-// hurry lets the time of the world pass faster while it is waited for.
-func (w *World) hurry(after string, enough time.Time) {
-	pace := float64(speed)
-	if left := enough.Sub(w.clock.now()); after == "nothing" && left > afterDrain {
-		pace = float64(left) / float64(lapseTime)
+// ends reports whether an event is the end of an attempt of the client.
+func (w *World) ends(e capture.Event) bool {
+	switch e.Kind {
+	case capture.KindHello, capture.KindUnreachable:
+		return e.Src.Addr() == w.at.client
+	case capture.KindRefused:
+		return e.Dst.Addr() == w.at.client
 	}
-	w.clock.hasten(enough, pace)
-}
-
-// source gives the capture of one side from the beginning of the world.
-func (w *World) source(side diag.Vantage) capture.Source {
-	if side == diag.AtServer {
-		return w.serverEther.source()
-	}
-	return w.clientEther.source()
+	return false
 }
 
 // ports are those that hellos go to in this world.

@@ -79,6 +79,9 @@ func (m *machine) started(how string) {
 	until := m.began.Add(settling)
 	m.mu.Unlock()
 	m.clock.hasten(until, speed)
+	if m.State().Enabled { // an engine that is off asks for no address
+		m.net.leased(m.State().Lease)
+	}
 }
 
 // start gives when and how the hellos were started last; zero when not in this case.
@@ -97,9 +100,6 @@ func (m *machine) drain() {
 // awaitFirst waits until the first try has come to its end, but not long: a world may be one in
 // which it never does.
 func (m *machine) awaitFirst(ctx context.Context) {
-	if m.State().Window != "open" {
-		return
-	}
 	t := time.NewTimer(400 * time.Millisecond)
 	defer t.Stop()
 	select {
@@ -151,8 +151,7 @@ func (m *machine) enterPair(p keys.Pair) error {
 
 // switchOn enables AMT in the BIOS.
 func (m *machine) switchOn() error {
-	x := m.MEBx()
-	if err := x.EnableAMT(); err != nil {
+	if err := m.MEBx().EnableAMT(); err != nil {
 		return err
 	}
 	m.started("start-call")

@@ -22,12 +22,11 @@ import (
 // Probes lists what can be measured in the world, given what is known so far.
 func (w *World) Probes(v *diag.View) []probe.Probe {
 	var out []probe.Probe
-	foreign := append(probe.Database(w.readStore(v)), probe.Names(w.resolver(diag.AtClient, w.at.clientDNS, v))...)
-	foreign = append(append(foreign, probe.Names(w.resolver(diag.AtServer, w.at.serverDNS, v))...), w.connect(v))
+	foreign := append(probe.Database(w.readStore(v)), w.names(diag.AtClient, w.at.clientDNS, v), w.names(diag.AtServer, w.at.serverDNS, v), w.connect(v))
 	for _, p := range foreign {
 		out = append(out, w.inWorldTime(p))
 	}
-	out = append(out, w.serverState(), w.backNames(v), w.watch(diag.AtClient), w.watch(diag.AtServer))
+	out = append(out, w.serverState(), w.backNames(v), w.watch(diag.AtClient, v), w.watch(diag.AtServer, v))
 	if w.plan.oemKeys {
 		out = append(out, w.oemKeys(v))
 	}
@@ -37,13 +36,20 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 // quick is how long one DNS question may take: there are no slow links here.
 const quick = 250 * time.Millisecond
 
-func (w *World) resolver(side diag.Vantage, at netip.Addr, v *diag.View) probe.Target {
+// names asks the name server of one side. It waits for the client's suffix: without it the name
+// that firmware asks for is not known.
+func (w *World) names(side diag.Vantage, at netip.Addr, v *diag.View) probe.Probe {
 	t := probe.Target{Side: side, Resolvers: []string{w.net.real(netip.AddrPortFrom(at, dnsPort)).String()},
 		ServerFQDN: v.Str("srv.fqdn"), Try: quick, Limit: 5 * time.Second}
-	if s, ok := w.suffix(v); ok && s != "" {
-		t.Suffixes = []string{s}
+	suffix, known := w.suffix(v)
+	if known && suffix != "" {
+		t.Suffixes = []string{suffix}
 	}
-	return t
+	p := probe.Names(t)[0]
+	if !known {
+		p.Run, p.Needs = nil, "the suffix of the client"
+	}
+	return p
 }
 
 // suffix gives the client's suffix as far as it is known: from the ME itself, else from its lease.

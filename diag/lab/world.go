@@ -39,7 +39,7 @@ type World struct {
 	begin time.Time
 
 	clientView, serverView *view
-	names                  []*nameServer
+	nameServers            []*nameServer
 	store                  *store.Store
 	service                *service
 	pc                     *machine
@@ -127,7 +127,7 @@ func (w *World) startNames(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.names = append(w.names, ns)
+		w.nameServers = append(w.nameServers, ns)
 	}
 	return nil
 }
@@ -173,12 +173,15 @@ func (w *World) database() string { return filepath.Join(w.work, "IntelAMT.db") 
 // plugIn gives the client power and network, and waits for the end of its first try.
 func (w *World) plugIn(ctx, run context.Context) {
 	w.pc = newMachine(w.plan, w.at, w.network, w.clock)
-	w.network.leased(w.plan.lease(w.at))
-	if !w.plan.expired {
+	if w.plan.expired {
+		w.network.leased(w.plan.lease(w.at))
+	} else {
 		w.pc.started("drain")
 	}
 	w.running.Go(func() { _ = w.pc.Run(run) }) // it ends with run, and only so
-	w.pc.awaitFirst(ctx)
+	if w.plan.enabled && w.plan.prepared && !w.plan.expired {
+		w.pc.awaitFirst(ctx)
+	}
 }
 
 // Name is for the screen.
@@ -197,7 +200,7 @@ func (w *World) Close() error {
 		if w.service != nil {
 			w.service.halt()
 		}
-		for _, n := range w.names {
+		for _, n := range w.nameServers {
 			errs = append(errs, n.Close())
 		}
 		if w.store != nil {

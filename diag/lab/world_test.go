@@ -2,12 +2,12 @@ package lab
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 	"testing"
 	"time"
 
 	"amtmedic/diag"
+	"amtmedic/diag/check"
 	"amtmedic/diag/probe"
 )
 
@@ -117,18 +117,12 @@ func TestX(t *testing.T) {
 			continue
 		}
 		t.Run(f.ID, func(t *testing.T) {
-			b := time.Now()
 			w := newWorld(t, 1, f.ID)
 			n := walk(t, w)
-			t.Log(time.Since(b))
-			if f.ID == "none" || f.ID == "rc-hello-expired" || f.ID == "rc-dns-no-record" {
-				for _, f := range n.facts {
-					j, _ := json.Marshal(f)
-					t.Log(string(j))
-				}
-			}
-			for _, s := range w.Client().Screen() {
-				t.Log(s)
+			j := check.Judge(n.facts, w.Now())
+			t.Logf("VERDICT %s %s %s further %v next %v complete %v", f.ID, j.Verdict, j.Confidence, j.Further, j.Next, j.Complete)
+			for _, r := range j.Remedies {
+				t.Logf("REM %+v", r)
 			}
 		})
 	}
