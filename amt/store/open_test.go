@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -167,4 +169,48 @@ func TestQueueLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Release()
+}
+
+// A file of another program is left as it is.
+func TestForeignDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`CREATE TABLE bookmarks (url TEXT)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, ErrNoTable) {
+		t.Errorf("%v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file was changed, %v", err)
+	}
+}
+
+func TestFileWithoutRights(t *testing.T) {
+	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
+		t.Skip("root and Windows read it all the same")
+	}
+	path := filepath.Join(t.TempDir(), "core.db")
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenExisting(t.Context(), path, Options{}); !errors.Is(err, ErrDenied) {
+		t.Errorf("to look: %v", err)
+	}
+	if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, ErrDenied) {
+		t.Errorf("to work: %v", err)
+	}
 }

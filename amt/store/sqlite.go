@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -63,6 +64,29 @@ func openReaders(path string, m openMode) (*sql.DB, error) {
 	return db, nil
 }
 
+// checkOurs looks into a file that is there already, without changing it: the database of another
+// program must not get our tables.
+func checkOurs(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	}
+	db, err := openReaders(path, modeReadOnly)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	var all, ours int
+	if err := db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(name IN ('goose_db_version', 'csti_amts')), 0)
+		FROM sqlite_master WHERE type='table'`).Scan(&all, &ours); err != nil {
+		return classify(err)
+	}
+	if all > 0 && ours == 0 {
+		return fmt.Errorf("%w: it is the database of another program", ErrNoTable)
+	}
+	return nil
+}
+
 // migrate brings the tables to this version. Two programs may make a new database at the same
 // moment: the slower one finds a table already there, and looks again.
 func migrate(ctx context.Context, db *sql.DB) error {
@@ -71,7 +95,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	for try := 0; ; try++ {
-		if err = migrateOnce(ctx, db, dir); err == nil || try == 5 || ctx.Err() != nil {
+		if err = migrateOnce(ctx, db, dir); err == nil || try == 5 || ctx.Err() != nil || isClassified(classify(err)) {
 			return err
 		}
 		select {

@@ -73,6 +73,9 @@ func Open(ctx context.Context, target string, o Options) (*Store, error) {
 }
 
 func openAt(ctx context.Context, path string, o Options) (*Store, error) {
+	if err := checkOurs(ctx, path); err != nil {
+		return nil, err
+	}
 	if err := createFile(path); err != nil {
 		return nil, classify(err)
 	}
