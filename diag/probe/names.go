@@ -121,7 +121,8 @@ func (t Target) run(ctx context.Context, key string, names []string, r Report) e
 		return err
 	}
 	var bad error
-	for i := range names {
+	// The client's own name comes last: while its suffix is not known the latest counts as its.
+	for i := range slices.Backward(names) {
 		a, ok := choose(got[i])
 		for _, other := range got[i] {
 			if other.Server != a.Server && other.differs(a) {
@@ -179,15 +180,14 @@ type Answer struct {
 func (a Answer) fact(key string) diag.Fact {
 	v := map[string]any{"qname": a.Name, "server": a.Server, "timeout": a.Timeout}
 	if !a.Timeout {
-		v["rcode"] = a.Rcode
 		v["cname"] = append([]string{}, a.CNAME...)
-		if !a.Open {
-			addr := []string{}
-			for _, x := range a.Addr {
-				addr = append(addr, x.String())
-			}
-			v["addr"] = addr
+	}
+	if !a.Timeout && !a.Open { // of an open end neither is known
+		addr := []string{}
+		for _, x := range a.Addr {
+			addr = append(addr, x.String())
 		}
+		v["rcode"], v["addr"] = a.Rcode, addr
 	}
 	return diag.Fact{Key: key, Value: v, Evidence: append(diag.Evidence{a.String()}, a.Notes...)}
 }
