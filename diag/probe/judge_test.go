@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func TestNamesLeadToVerdicts(t *testing.T) {
 	t.Run("lies", func(t *testing.T) {
 		r, _ := ask(t, raw(t, func(b []byte) [][]byte { return [][]byte{b[:len(b)-2]} }), "sales.corp.example")
 		facts := slices.DeleteFunc(known(), func(f diag.Fact) bool { return f.Key == "wire.client.dns" })
-		if j := check.Judge(append(facts, r.facts...), time.Now()); j.Verdict != "" {
+		if j := check.Judge(append(facts, r.facts...), time.Now()); strings.HasPrefix(j.Verdict, "rc-dns") {
 			t.Errorf("an answer that makes no sense leads to %q", j.Verdict)
 		}
 	})
