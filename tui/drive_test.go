@@ -42,6 +42,7 @@ func newDriver(t *testing.T, o Options, w, h int) *driver {
 		t.Fatal(err)
 	}
 	m.clip = io.Discard
+	m.follow = func(*feed, bool) tea.Cmd { return nil } // it would wait
 	d := &driver{t, m}
 	d.send(tea.WindowSizeMsg{Width: w, Height: h})
 	d.run(m.Init())
@@ -53,18 +54,10 @@ func (d *driver) send(msg tea.Msg) {
 	d.run(cmd)
 }
 
-// run runs a command and what follows from it. A command that waits (the one that follows the walk)
-// is left alone after a moment.
+// run runs a command and what follows from it.
 func (d *driver) run(cmd tea.Cmd) {
-	if cmd == nil {
-		return
-	}
-	got := make(chan tea.Msg, 1)
-	go func() { got <- cmd() }()
-	select {
-	case msg := <-got:
-		d.message(msg)
-	case <-time.After(100 * time.Millisecond):
+	if cmd != nil {
+		d.message(cmd())
 	}
 }
 

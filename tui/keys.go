@@ -24,6 +24,7 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	if m.to != nil {
 		return m.gotoKey(k)
 	}
+	m.top().View() // lists take their length from the layout, and a key may come before the first frame
 	switch {
 	case m.is(k, keymap.Quit):
 		return tea.Quit

@@ -37,6 +37,8 @@ type model struct {
 	note  string
 	tmux  bool
 	clip  io.Writer
+
+	follow func(f *feed, live bool) tea.Cmd // how a case is followed; tests look by themselves
 }
 
 // begin opens the first page.
@@ -83,7 +85,7 @@ func (m *model) watch() tea.Cmd {
 	if m.feed == nil {
 		return nil
 	}
-	return tea.Batch(m.feed.look, m.feed.follow(false))
+	return tea.Batch(m.feed.look, m.follow(m.feed, false))
 }
 
 func (m *model) top() page.Page { return m.stack[len(m.stack)-1] }
@@ -151,7 +153,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case followed:
 		cmd := m.take(msg.picture)
 		if p, ok := msg.picture.(picture); ok && p.from == m.feed {
-			cmd = tea.Batch(cmd, m.feed.follow(m.live()))
+			cmd = tea.Batch(cmd, m.follow(m.feed, m.live()))
 		}
 		return m, cmd
 	case acted:

@@ -47,9 +47,10 @@ func cleanStep(s flow.Step) flow.Step {
 	return s
 }
 
-// CleanQuestion is Clean for a question. Its facts are not drawn and stay as they are.
+// CleanQuestion is Clean for a question. Its id goes back to the walk with the answer, and its facts
+// are not drawn: they stay as they are.
 func CleanQuestion(q probe.Question) probe.Question {
-	q.Title, q.Why, q.How = text.Clean(q.Title), text.Clean(q.Why), cleanTexts(q.How)
+	q.Check, q.Title, q.Why, q.How = text.Clean(q.Check), text.Clean(q.Title), text.Clean(q.Why), cleanTexts(q.How)
 	q.Options = slices.Clone(q.Options)
 	for i, o := range q.Options {
 		q.Options[i].Label, q.Options[i].Follows = text.Clean(o.Label), text.Clean(o.Follows)
@@ -99,7 +100,8 @@ func cleanJudgement(j diag.Judgement) diag.Judgement {
 	}
 	j.Remedies = slices.Clone(j.Remedies)
 	for i, r := range j.Remedies {
-		j.Remedies[i].Text = text.Clean(r.Text)
+		r.ID, r.Kind, r.Text = text.Clean(r.ID), text.Clean(r.Kind), text.Clean(r.Text)
+		j.Remedies[i] = r
 	}
 	for _, p := range []*[]string{&j.Further, &j.Consequences, &j.DecidedBy, &j.Wanted, &j.Possible} {
 		*p = cleanTexts(*p)
@@ -112,10 +114,15 @@ func cleanJudgement(j diag.Judgement) diag.Judgement {
 	for i, r := range j.Checks {
 		j.Checks[i].Check, j.Checks[i].Notes = text.Clean(r.Check), cleanTexts(r.Notes)
 		j.Checks[i].Missing = cleanTexts(r.Missing)
+		j.Checks[i].Causes = slices.Clone(r.Causes)
+		for k, c := range r.Causes {
+			c.ID, c.Decided, c.Missing = text.Clean(c.ID), cleanTexts(c.Decided), cleanTexts(c.Missing)
+			j.Checks[i].Causes[k] = c
+		}
 	}
 	j.Contradictions = slices.Clone(j.Contradictions)
 	for i, c := range j.Contradictions {
-		j.Contradictions[i].Facts = cleanFacts(c.Facts)
+		j.Contradictions[i] = diag.Contradiction{Key: text.Clean(c.Key), Facts: cleanFacts(c.Facts)}
 	}
 	return j
 }

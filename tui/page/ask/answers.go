@@ -120,11 +120,12 @@ func (p *Answers) View() []string {
 	from, to := p.rows.Window()
 	for i := from; i < to; i++ {
 		q, on := p.env.Ask[i], i == p.rows.Cursor()
-		title := text.Cut(q.Title, w-8-text.Width(q.ID))
+		id := text.Clean(q.ID)
+		title := text.Cut(q.Title, w-8-text.Width(id))
 		if on {
 			title = p.env.Paint(theme.Selected, title)
 		}
-		lines = append(lines, text.Sides(" "+p.env.Theme.Pointer(on)+" "+title, p.env.Paint(theme.Muted, q.ID), w-2))
+		lines = append(lines, text.Sides(" "+p.env.Theme.Pointer(on)+" "+title, p.env.Paint(theme.Muted, id), w-2))
 	}
 	return text.Block(lines, p.w, p.h)
 }

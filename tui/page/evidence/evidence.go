@@ -210,11 +210,11 @@ func (p *Page) row(f diag.Fact, on bool) string {
 	if on {
 		left = p.env.Paint(theme.Selected, left)
 	}
-	right := ""
-	if p.w >= 72 {
-		right = p.env.Paint(theme.Muted, text.Fit(where, 18))
+	row := " " + p.env.Theme.Pointer(on) + mark + left
+	if p.w < 72 {
+		return text.Cut(row, p.w-1)
 	}
-	return text.Sides(text.Cut(" "+p.env.Theme.Pointer(on)+mark+left, p.w-3-text.Width(right)), right, p.w-1)
+	return text.Fit(row, p.w-20) + " " + p.env.Paint(theme.Muted, text.Cut(where, 18))
 }
 
 // full shows one fact: key, meaning, value, where from and the evidence.

@@ -296,7 +296,7 @@ func (p *Page) list(rows []row, h int) []string {
 		}
 		line := " " + p.env.Theme.Pointer(on) + " " + left
 		if hint != "" {
-			line = text.Sides(line, p.env.Paint(theme.Muted, text.Fit(hint, hintWidth(w))), w-1)
+			line = text.Fit(line, w-1-hintWidth(w)) + p.env.Paint(theme.Muted, hint)
 		}
 		lines = append(lines, line)
 	}

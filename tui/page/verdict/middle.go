@@ -72,7 +72,7 @@ func (p *Page) decided(w, h int) []string {
 			vantage = "case"
 		}
 		left := "   " + text.Fit(vantage, 8) + what
-		right := p.env.Paint(theme.Muted, text.Fit(where, wide)+"  "+text.Fit(p.env.Clock(f.At), 8))
+		right := p.env.Paint(theme.Muted, text.Fit(where, wide)+"  "+text.FitLeft(p.env.Clock(f.At), 8))
 		lines = append(lines, text.Sides(text.Cut(left, w-3-text.Width(right)), right, w-1))
 	}
 	if cut > 0 {

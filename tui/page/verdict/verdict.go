@@ -26,6 +26,9 @@ type Page struct {
 	env  *page.Env
 	w, h int
 	rows list.List // over the remedies
+
+	aboutID string // what the page beside it is about
+	about   []string
 }
 
 // New makes the page.
@@ -148,7 +151,10 @@ func (p *Page) columns() []string {
 	left := wide * 3 / 4
 	right := min(p.w-left-3, 90)
 	var about []string
-	for _, l := range text.CleanLines(p.env.Explain(p.env.Snap.Judgement.Verdict)) {
+	if id := p.env.Snap.Judgement.Verdict; id != p.aboutID {
+		p.aboutID, p.about = id, text.CleanLines(p.env.Explain(id))
+	}
+	for _, l := range p.about {
 		if wrapped := text.Wrap(l, right-1); len(wrapped) > 0 {
 			about = append(about, wrapped...)
 		} else {
@@ -253,10 +259,9 @@ func (p *Page) remedyRow(i, w int) []string {
 	if r.Kind == "automatic" {
 		kind = "automatic"
 	}
-	kind = text.Fit(kind, 10)
 	short := kind
 	if r.Destructive {
-		kind += p.env.Paint(theme.Warn, "! loses data")
+		kind = text.Fit(kind, 10) + p.env.Paint(theme.Warn, "! loses data")
 	}
 	label := string(rune('1'+min(i, 8))) + "  "
 	if alternative(j.Remedies, i) {
@@ -266,7 +271,7 @@ func (p *Page) remedyRow(i, w int) []string {
 	if p.h < small {
 		right = w - 6 - 12
 		if r.Destructive {
-			kind = p.env.Paint(theme.Warn, "!") + " " + strings.TrimSpace(short)
+			kind = p.env.Paint(theme.Warn, "!") + " " + short
 		}
 	}
 	lines := text.Indent(label, r.Text, len(label), right)
