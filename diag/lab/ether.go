@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -10,7 +11,7 @@ import (
 )
 
 // ether keeps what a tap saw from the beginning of the world, so that every look at it starts
-// there. keep, when set, gets every frame too, in order.
+// there. keep, when set, gets every frame too.
 type ether struct {
 	now func() time.Time
 
@@ -18,7 +19,8 @@ type ether struct {
 	seen  []sighting
 	grown chan struct{} // closed when something was added
 	ended bool
-	keep  func(at time.Time, frame []byte)
+	keep  *keeper // nil: nothing is kept
+	lost  error   // why keeping failed
 }
 
 // heartbeat is how often, in real time, a silent source says that it is alive.
@@ -42,21 +44,33 @@ func (e *ether) add(at time.Time, frame []byte) {
 		at = e.seen[n-1].at // two sockets wrote at once
 	}
 	e.seen = append(e.seen, sighting{at, frame})
-	if e.keep != nil {
-		e.keep(at, frame)
+	if e.keep != nil && e.lost == nil {
+		e.lost = e.keep.frame(at, frame)
 	}
 	close(e.grown)
 	e.grown = make(chan struct{})
 }
 
-// end says that nothing more comes.
-func (e *ether) end() {
+// fail notes that from now on packets are missing.
+func (e *ether) fail(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.ended {
-		e.ended = true
-		close(e.grown)
+	e.lost = errors.Join(e.lost, err)
+}
+
+// end says that nothing more comes, and whether everything was kept.
+func (e *ether) end() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ended {
+		return nil
 	}
+	e.ended = true
+	close(e.grown)
+	if e.keep == nil {
+		return e.lost
+	}
+	return errors.Join(e.lost, e.keep.close(capture.Stats{Received: uint64(len(e.seen))}))
 }
 
 // after gives what was added behind the first n frames, and what tells that there is more.

@@ -55,9 +55,9 @@ var faults = []fault{
 		breaks: func(p *plan) { p.target = "scs-new." + p.id.domain }},
 	{id: "rc-dns-unreachable", text: "the client's name server does not answer", part: "resolver",
 		breaks: func(p *plan) { p.mute = true }},
-	{id: "rc-fw-9971-blocked", text: "a packet filter between client and server drops port 9971", part: "path", needs: needsNamespaces,
+	{id: "rc-fw-9971-blocked", text: "a packet filter between client and server drops port 9971", part: "path", needs: namespacesNeed,
 		breaks: func(p *plan) { p.blocked = true }},
-	{id: "rc-server-fw-9971", text: "the server's own packet filter drops port 9971", part: "path", needs: needsNamespaces,
+	{id: "rc-server-fw-9971", text: "the server's own packet filter drops port 9971", part: "path", needs: namespacesNeed,
 		breaks: func(p *plan) { p.guarded = true }},
 	{id: "rc-amtconfig-stopped", text: "the provisioning service is stopped: nobody listens on port 9971", part: "service",
 		breaks: func(p *plan) { p.running = false }},
@@ -69,6 +69,9 @@ var faults = []fault{
 	{id: "rc-fqdn-unresolved", text: "nothing tells the server the client's name", part: "map",
 		breaks: func(p *plan) { p.mapped, p.pointer = amt.UUID{}, false }},
 }
+
+// namespacesNeed says what is missing for a packet filter; empty when nothing is.
+func namespacesNeed() string { return needsNamespaces() }
 
 // mistyped enters another PID than was meant.
 func (p *plan) mistyped() {

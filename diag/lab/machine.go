@@ -142,11 +142,16 @@ func (m *machine) enterPair(p keys.Pair) error {
 	if err != nil {
 		return err
 	}
+	m.keyedNow("hand")
+	return nil
+}
+
+// keyedNow notes how the pair came onto the PC just now; the firmware starts its hellos with it.
+func (m *machine) keyedNow(how string) {
 	m.mu.Lock()
-	m.keyedBy = "hand"
+	m.keyedBy = how
 	m.mu.Unlock()
 	m.started("start-call")
-	return nil
 }
 
 // switchOn enables AMT in the BIOS.

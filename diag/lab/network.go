@@ -22,6 +22,7 @@ import (
 type network struct {
 	in     opener
 	tap    *tap // at the client's port
+	dhcp   *tap // shows the lease, which no socket of this world brought
 	server *tap // at the server's port: it sees what the kernel refuses in the server's name
 	place  place
 
@@ -157,7 +158,7 @@ func (n *network) leased(l sim.Lease) {
 		return
 	}
 	server := n.place.clientDNS
-	n.tap.udp(netip.AddrPortFrom(server, 67), netip.AddrPortFrom(l.Address, 68), acknowledgement(l, server))
+	n.dhcp.udp(netip.AddrPortFrom(server, 67), netip.AddrPortFrom(l.Address, 68), acknowledgement(l, server))
 }
 
 // acknowledgement is the DHCP message that gives the lease (RFC 2131, RFC 2132).

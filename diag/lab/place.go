@@ -116,31 +116,36 @@ func findLoopback(ctx context.Context, r *rand.Rand) (place, loopback, error) {
 // be had. The provisioning port is moved only when told so, because another network may have it.
 func (n loopback) settle(ctx context.Context, needed []netip.AddrPort, moveHello bool, r *rand.Rand) error {
 	for _, a := range needed {
-		mayStay, mayMove := !n.single, n.single || moveHello || a.Port() == dnsPort
 		var err error
-		if mayStay {
+		if !n.single {
 			if err = tryListen(ctx, a); err == nil {
 				continue
 			}
 		}
-		for range 10 {
-			if !mayMove {
-				break
-			}
-			m := netip.AddrPortFrom(a.Addr(), uint16(20000+r.IntN(12000)))
-			if n.single {
-				m = netip.AddrPortFrom(localhost, m.Port())
-			}
-			if err = tryListen(ctx, m); err == nil {
-				n.moved[a] = m
-				break
-			}
+		if n.single || moveHello || a.Port() == dnsPort {
+			err = n.settleAt(ctx, a, r)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// settleAt moves an address to a free port.
+func (n loopback) settleAt(ctx context.Context, a netip.AddrPort, r *rand.Rand) error {
+	var err error
+	for range 10 {
+		m := netip.AddrPortFrom(a.Addr(), uint16(20000+r.IntN(12000)))
+		if n.single {
+			m = netip.AddrPortFrom(localhost, m.Port())
+		}
+		if err = tryListen(ctx, m); err == nil {
+			n.moved[a] = m
+			return nil
+		}
+	}
+	return err
 }
 
 // drawPlace picks addresses.

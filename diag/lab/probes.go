@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -64,7 +65,7 @@ func (w *World) suffix(v *diag.View) (string, bool) {
 // connect tries the provisioning port from a PC beside the client, at the address that the client's
 // own names give, or that it was seen to use.
 func (w *World) connect(v *diag.View) probe.Probe {
-	p := probe.Port{Key: "net.9971", Local: w.at.beside, Limit: 3 * time.Second}
+	p := probe.Port{Key: "net.9971", Local: w.at.beside, Limit: 1500 * time.Millisecond}
 	to := w.target(v)
 	if to.IsValid() {
 		p.To = to
@@ -190,7 +191,7 @@ func (w *World) oemPath() string { return filepath.Join(w.work, oemFile) }
 // inWorldTime makes a probe of package probe speak in the world's time.
 func (w *World) inWorldTime(p probe.Probe) probe.Probe {
 	if run := p.Run; run != nil {
-		p.Run = func(ctx context.Context, r probe.Report) error { return run(ctx, worldReport{r, w.clock}) }
+		p.Run = func(ctx context.Context, r probe.Report) error { return run(ctx, worldReport{r, w}) }
 	}
 	return p
 }
@@ -198,9 +199,23 @@ func (w *World) inWorldTime(p probe.Probe) probe.Probe {
 // worldReport turns the real deadlines of probes into the world's time.
 type worldReport struct {
 	probe.Report
-	clock *clock
+	w *World
+}
+
+// Fact names a name server by its address in the world, whatever stands for it on this machine.
+func (r worldReport) Fact(f diag.Fact) {
+	if v, ok := f.Value.(map[string]any); ok {
+		for _, s := range r.w.nameServers {
+			if v["server"] == r.w.net.real(s.addr).String() {
+				v = maps.Clone(v)
+				v["server"] = s.addr.Addr().String()
+				f.Value = v
+			}
+		}
+	}
+	r.Report.Fact(f)
 }
 
 func (r worldReport) Until(t time.Time, what string) {
-	r.Report.Until(r.clock.now().Add(time.Until(t)), what)
+	r.Report.Until(r.w.clock.now().Add(time.Until(t)), what)
 }

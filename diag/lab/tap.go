@@ -16,7 +16,7 @@ import (
 // one of them mirrors what a real socket did at that moment. It needs no rights.
 type tap struct {
 	now func() time.Time
-	out func(at time.Time, frame []byte)
+	out func(at time.Time, frame []byte) // nil: a real capture stands there instead
 }
 
 func (t *tap) udp(src, dst netip.AddrPort, payload []byte) {
@@ -25,7 +25,7 @@ func (t *tap) udp(src, dst netip.AddrPort, payload []byte) {
 
 // frame hands a frame on. Those of this package are always of one family, so they can be built.
 func (t *tap) frame(b []byte, err error) {
-	if err == nil {
+	if err == nil && t.out != nil {
 		t.out(t.now(), b)
 	}
 }

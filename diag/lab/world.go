@@ -47,6 +47,8 @@ type World struct {
 	clientEther            *ether
 	serverEther            *ether
 
+	capture func() error // starts the live captures of a world that has some; nil: taps mirror the sockets
+
 	work    string // folder of the database, removed at the end
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -81,33 +83,39 @@ func New(ctx context.Context, o Options) (*World, error) {
 
 // build puts the parts together, in the order in which they need each other.
 func (w *World) build(ctx, run context.Context, o Options) error {
-	if err := w.settle(ctx); err != nil {
+	if err := w.settle(ctx, run); err != nil {
 		return err
 	}
 	if err := w.record(o.Dir); err != nil {
 		return err
 	}
-	w.clientEther, w.serverEther = newEther(w.clock.now), newEther(w.clock.now)
 	if err := w.startNames(ctx); err != nil {
 		return err
 	}
 	if err := w.fillStore(ctx, o.Temp); err != nil {
 		return err
 	}
-	serverTap := &tap{now: w.clock.now, out: w.serverEther.add}
+	clientTap, serverTap := &tap{now: w.clock.now, out: w.clientEther.add}, &tap{now: w.clock.now, out: w.serverEther.add}
+	lease := clientTap
+	if w.capture != nil {
+		if err := w.capture(); err != nil {
+			return err
+		}
+		clientTap, serverTap = &tap{now: w.clock.now}, &tap{now: w.clock.now}
+	}
 	w.service = &service{in: w.net, tap: serverTap, store: w.store, clock: w.clock, at: netip.AddrPortFrom(w.at.server, w.plan.port)}
 	if w.plan.running {
 		if err := w.service.start(ctx); err != nil {
 			return fmt.Errorf("start the provisioning service: %w", err)
 		}
 	}
-	w.network = &network{in: w.net, tap: &tap{now: w.clock.now, out: w.clientEther.add}, server: serverTap, place: w.at}
+	w.network = &network{in: w.net, tap: clientTap, dhcp: lease, server: serverTap, place: w.at}
 	w.plugIn(ctx, run)
 	return nil
 }
 
-// settle finds the network that the world lives in.
-func (w *World) settle(ctx context.Context) error {
+// settleHere takes addresses of this machine.
+func (w *World) settleHere(ctx context.Context) error {
 	p, n, err := findLoopback(ctx, rand.New(w.plan.id.rand))
 	w.at, w.net = p, n
 	return err
@@ -207,8 +215,7 @@ func (w *World) Close() error {
 			errs = append(errs, w.store.Close())
 		}
 		if w.clientEther != nil {
-			w.clientEther.end()
-			w.serverEther.end()
+			errs = append(errs, w.clientEther.end(), w.serverEther.end())
 		}
 		if w.net != nil {
 			errs = append(errs, w.net.Close())
