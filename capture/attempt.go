@@ -100,7 +100,9 @@ func (a *attempts) client(s *segment) {
 	off := e.offset(s.seq)
 	switch {
 	case e.reported:
-		e.conflict = e.conflict || !repeats(e, off, s.payload)
+		if off <= e.end {
+			e.end = max(e.end, off+len(s.payload))
+		}
 	case len(s.payload) > 0:
 		a.data(e, off, s)
 		off = e.offset(s.seq)
@@ -153,12 +155,11 @@ func (a *attempts) otherLife(e *epoch, s *segment) bool {
 	if !e.reported {
 		return false
 	}
-	idle := s.at.time.Sub(e.last.time)
-	if off > len(e.head) || (off != 0 && idle > rememberFor) {
+	if off > e.end {
 		n, complete := hello.Need(s.payload)
-		return complete && n == len(s.payload) && sound(s.payload) && (e.fin >= 0 || off > max(e.asm.end(), len(e.head)))
+		return off > e.end+otherWindow || (complete && n == len(s.payload) && sound(s.payload))
 	}
-	return idle > rememberFor && !repeats(e, off, s.payload)
+	return s.at.time.Sub(e.last.time) > rememberFor && !repeats(e, off, s.payload)
 }
 
 // repeats reports whether b agrees with what is known of a finished attempt.
@@ -180,13 +181,13 @@ func (a *attempts) clientSYN(s *segment) {
 	base := s.seq + 1
 	for e := a.byFlow[s.flow]; e != nil; e = e.older {
 		idle := s.at.time.Sub(e.last.time)
-		if e.reversed || idle > forgetAfter || (e.reported && e.closed && idle > rememberFor) {
+		if e.reversed || idle > forgetAfter || (e.reported && idle > rememberFor) {
 			continue
 		}
 		ahead := int(int32(e.base - base))
 		switch {
 		case e.sure && ahead == 0, !e.sure && ahead == 0:
-		case !e.sure && ahead > 0 && ahead <= 16384 && !e.reported && idle <= rememberFor:
+		case !e.sure && ahead > 0 && ahead <= otherWindow && !e.reported && idle <= rememberFor:
 			a.extend(e, ahead)
 		default:
 			continue
@@ -306,7 +307,7 @@ func (a *attempts) serverSYN(s *segment) {
 		case s.at.time.Sub(o.last.time) > forgetAfter:
 		case ahead == 0:
 			e = o
-		case !o.sure && ahead > 0 && ahead <= 16384 && !o.reported:
+		case !o.sure && ahead > 0 && ahead <= otherWindow && !o.reported:
 			a.extend(o, ahead)
 			e = o
 		}

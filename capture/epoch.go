@@ -8,6 +8,7 @@ import (
 // Bounds and times of attempts. Times are packet times.
 const (
 	window      = 66000                  // bytes from the ISN within which a segment can belong to a hello
+	otherWindow = 16384                  // beyond which bytes belong to another attempt when its SYN is missing
 	doubledTime = 900 * time.Microsecond // a repeat as close as this was doubled by a mirror port
 	settleTime  = 5 * time.Second        // after a close, for packets that were captured late
 	rememberFor = 30 * time.Second       // after which a repeat must also have the same bytes
@@ -40,6 +41,7 @@ type epoch struct {
 
 	asm      assembly
 	head     []byte // first bytes, kept after the hello was reported
+	end      int    // offset behind the bytes that joined on, after the hello was reported
 	fin      int    // offset of the client's FIN, -1 while unknown
 	acked    int    // how far the server confirmed, as offset
 	cut      bool   // a packet was captured in part
@@ -156,21 +158,28 @@ func (t *table) remove(e *epoch) {
 // pick finds the attempt that a segment at seq belongs to: the one whose first byte lies closest
 // below. An unsure attempt may also begin later than it was thought to.
 func (t *table) pick(f flow, seq uint32, now time.Time) *epoch {
-	var best, above *epoch
+	var best, above, loose *epoch
 	bestOff, aboveOff := window+1, -window-1
 	for e := t.byFlow[f]; e != nil; e = e.older {
 		if e.reversed || now.Sub(e.last.time) > forgetAfter {
 			continue
 		}
 		switch off := e.offset(seq); {
+		case e.reported && off > e.end+1 && off <= window: // nothing that joins on
+			if loose == nil {
+				loose = e
+			}
 		case off >= 0 && off < bestOff:
 			best, bestOff = e, off
 		case off < 0 && off > aboveOff && (!e.sure || off >= -16):
 			above, aboveOff = e, off
 		}
 	}
-	if best != nil {
+	switch {
+	case best != nil:
 		return best
+	case above != nil:
+		return above
 	}
-	return above
+	return loose
 }

@@ -125,6 +125,7 @@ func (e *epoch) way(gap bool) []string {
 func (a *attempts) done(e *epoch) {
 	e.reported = true
 	a.buffered -= e.size()
+	e.end = e.asm.end()
 	e.head = slices.Clone(e.asm.buf[:min(e.asm.prefix(), headLen)])
 	e.asm = assembly{}
 }

@@ -203,7 +203,9 @@ func TestScenarios(t *testing.T) {
 			"syn@1; synack@2; hello@4 psk; closed@5 client fin"},
 		{"data and FIN in one segment", func(s *script) { s.up().c(PSH|FIN, 0, h) },
 			"syn@1; synack@2; hello@4 psk; closed@4 client fin"},
-		{"three segments", func(s *script) { s.up().c(0, 0, p33[:300]).c(0, 300, p33[300:600]).c(0, 600, p33[600:]).c(FIN, 751, nil) },
+		{"three segments", func(s *script) {
+			s.up().c(0, 0, p33[:300]).c(0, 300, p33[300:600]).c(0, 600, p33[600:]).c(FIN, 751, nil)
+		},
 			"syn@1; synack@2; hello@6 pki; closed@7 client fin"},
 		{"one byte at a time", func(s *script) {
 			s.up()
@@ -224,7 +226,7 @@ func TestScenarios(t *testing.T) {
 			"syn@1; synack@2; hello@5 psk; closed@6 client fin"},
 		{"SYN three times", func(s *script) { s.syn().wait(time.Second).syn().wait(2 * time.Second).syn() },
 			"syn@1; syn_retransmit@2; syn_retransmit@3"},
-		{"SYN 32 s apart, then answered", func(s *script) { s.syn().wait(32 * time.Second).syn().synack().c(0, 0, h) },
+		{"SYN 32 s apart, then answered", func(s *script) { s.syn().wait(32*time.Second).syn().synack().c(0, 0, h) },
 			"syn@1; syn_retransmit@2; synack@3; hello@4 psk"},
 		{"data before SYN", func(s *script) { s.c(0, 0, h).syn().synack() },
 			"hello@1 psk [syn-not-captured]; syn@2; synack@3"},
@@ -303,6 +305,18 @@ func TestScenarios(t *testing.T) {
 		}, "syn@1; synack@2; hello@4 unknown unknown-version; closed@5 client fin"},
 		{"same sequence numbers after a minute, no SYN", func(s *script) { s.c(FIN, 0, h).wait(time.Minute).c(FIN, 0, h1) },
 			"hello@1 psk [syn-not-captured]; closed@1 client fin; hello@2 psk r1 [syn-not-captured]; closed@2 client fin"},
+		{"same ISN after a minute", func(s *script) { s.up().c(0, 0, h).wait(time.Minute).up().c(0, 0, h1) },
+			"syn@1; synack@2; hello@4 psk; syn@5; synack@6; hello@8 psk r1"},
+		{"second without SYN, in halves, 20000 above", func(s *script) {
+			s.up().c(0, 0, h).again(21000).c(0, 16, h1[16:]).c(0, 0, h1[:16])
+		}, "syn@1; synack@2; hello@4 psk; hello@6 psk r1 [syn-not-captured]"},
+		{"second without SYN, a little above", func(s *script) { s.up().c(0, 0, h).again(3000).c(0, 0, h1) },
+			"syn@1; synack@2; hello@4 psk; hello@5 psk r1 [syn-not-captured]"},
+		{"second without SYN behind the FIN", func(s *script) { s.up().c(FIN, 0, h).again(1040).c(0, 0, h1) },
+			"syn@1; synack@2; hello@4 psk; closed@4 client fin; hello@5 psk r1 [syn-not-captured]"},
+		{"more bytes behind the hello", func(s *script) {
+			s.up().c(0, 0, h).c(0, 32, h1).c(0, 64, make([]byte, 30000)).c(0, 30064, h1).c(FIN, 30096, nil)
+		}, "syn@1; synack@2; hello@4 psk; closed@8 client fin"},
 		{"other side opened the connection", func(s *script) {
 			s.tcp(s.server, s.client, SYN, 5, 0, nil).tcp(s.client, s.server, SYN|ACK, 8, 6, nil).tcp(s.client, s.server, ACK, 9, 6, h)
 		}, ""},
@@ -354,6 +368,16 @@ func TestBelowTCP(t *testing.T) {
 		}), "", 1},
 		{"IPv6 routing header", true, one(func(b []byte) []byte { return withExt(b, extRouting, []byte{0, 0, 0, 0, 0, 0}) }), "", 1},
 		{"IPv6 atomic fragment", true, one(func(b []byte) []byte { return withExt(b, extFragment, []byte{0, 0, 1, 2, 3, 4}) }), "", 1},
+		{"fragments doubled", false, func(b []byte) (out [][]byte) {
+			all := fragments(128, false)(b)
+			for _, f := range all {
+				binary.BigEndian.PutUint16(f[18:], 1) // one identification for everything
+				if out = append(out, f); len(all) > 1 {
+					out = append(out, f)
+				}
+			}
+			return out
+		}, "", 5},
 		{"fragments", false, fragments(128, false), "", 5},
 		{"fragments backwards", false, fragments(128, true), "", 5},
 		{"IPv6 fragments", true, fragments6(256, false), "", 3},
@@ -370,11 +394,15 @@ func TestBelowTCP(t *testing.T) {
 			n := len(s.packets)
 			s.c(0, 0, p33[:500]).c(0, 500, p33[500:])
 			last := len(s.packets)
+			fin := last + 1
 			s.c(FIN, len(p33), nil)
 			if tt.each > 1 && last-n < tt.each {
 				t.Fatalf("%d frames for the data", last-n)
 			}
-			want := fmt.Sprintf("syn@1%s; synack@2%s; hello@%d pki%s; closed@%d client fin%s", tt.vlan, tt.vlan, last, tt.vlan, last+1, tt.vlan)
+			if strings.Contains(tt.name, "doubled") {
+				last-- // the copy of the last fragment brings nothing
+			}
+			want := fmt.Sprintf("syn@1%s; synack@2%s; hello@%d pki%s; closed@%d client fin%s", tt.vlan, tt.vlan, last, tt.vlan, fin, tt.vlan)
 			if got := run(t, s.packets); got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
