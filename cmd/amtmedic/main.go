@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -42,6 +44,8 @@ type command struct {
 // commands lists every sub-command in the order of the help page.
 func commands() []command {
 	return []command{
+		{"diagnose", "judge recorded facts, or probe this machine and its network", runDiagnose},
+		{"lab", "practice: break something on this machine and find it", runLab},
 		{"capture", "find hellos in capture files or on an interface", runCapture},
 		{"hello", "decode or send hello messages", runHello},
 		{"keys", "make and check PID/PPS pairs", runKeys},
@@ -53,6 +57,9 @@ func commands() []command {
 		{"version", "print the version", runVersion},
 	}
 }
+
+// helpWords are flags that stand for a command.
+var helpWords = []string{"-h", "--help", "-help", "--version", "-version"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -71,10 +78,11 @@ func run(e *env, args []string) (code int) {
 			code = exitFault
 		}
 	}()
-	name := ""
-	if len(args) > 0 {
-		name, args = args[0], args[1:]
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") && !slices.Contains(helpWords, args[0]) {
+		code, err := runScreen(e, args)
+		return report(e, code, err)
 	}
+	name, args := args[0], args[1:]
 	switch name {
 	case "-h", "--help", "-help", "help":
 		printHelp(e.stdout)

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"amtmedic/amt"
+	"amtmedic/diag"
+	"amtmedic/diag/bundle"
+	"amtmedic/diag/check"
+)
+
+func runDiagnose(e *env, args []string) (int, error) {
+	fs := flags("diagnose [FACTS.jsonl | BUNDLE | -] [--json] [--server HOST] [--resolver HOST]... [--suffix NAME]... [--capture [client:|server:]FILE]... [--db URL] [--answer KEY=VALUE]...")
+	asJSON := fs.Bool("json", false, "print the verdict object")
+	here := siteFlags(fs)
+	operands, err := parse(fs, args)
+	if err != nil {
+		return exitUsage, err
+	}
+	switch {
+	case len(operands) > 1:
+		return exitUsage, misuse(fs, "one facts file at a time, not %d", len(operands))
+	case len(operands) == 1 && here.given():
+		return exitUsage, misuse(fs, "recorded facts are judged as they are: leave out --server, --capture and the like, or leave out %s", plain(operands[0]))
+	case len(operands) == 1:
+		return diagnoseRecorded(e, operands[0], *asJSON)
+	}
+	return diagnoseHere(e, here, *asJSON)
+}
+
+// diagnoseRecorded judges the facts of a file or bundle and nothing else.
+func diagnoseRecorded(e *env, name string, asJSON bool) (int, error) {
+	id, facts, at, err := recordedFacts(e, name)
+	if err != nil {
+		return exitUsage, err
+	}
+	j := check.Judge(facts, at)
+	j.Case = id
+	return printJudgement(e, &j, facts, asJSON)
+}
+
+func printJudgement(e *env, j *diag.Judgement, facts []diag.Fact, asJSON bool) (int, error) {
+	if asJSON {
+		if err := writeJSON(e.stdout, j); err != nil {
+			return exitFault, err
+		}
+		return j.ExitCode(), nil
+	}
+	printVerdict(e.stdout, j, facts)
+	return j.ExitCode(), nil
+}
+
+// recordedFacts reads a facts file, a bundle, or standard input.
+func recordedFacts(e *env, name string) (id string, facts []diag.Fact, at time.Time, err error) {
+	if name != "-" && bundle.IsBundle(name) {
+		r, err := bundle.Facts(name)
+		if err != nil {
+			return "", nil, at, err
+		}
+		return r.Case, r.Facts, r.Moment, nil
+	}
+	in := e.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", nil, at, &amt.Error{Op: "read facts", Err: err}
+		}
+		defer f.Close()
+		in = f
+	}
+	facts, err = diag.ReadFacts(in)
+	if err != nil {
+		return "", nil, at, factsError(name, err)
+	}
+	id = strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))
+	if name == "-" {
+		id = "stdin"
+	}
+	return id, facts, time.Now(), nil
+}
+
+// factsError names every line that is no fact.
+func factsError(name string, err error) error {
+	lines := strings.Split(err.Error(), "\n")
+	for i, l := range lines {
+		lines[i] = plain(l)
+	}
+	const most = 20
+	if n := len(lines); n > most {
+		lines = append(lines[:most], fmt.Sprintf("and %d more lines", n-most))
+	}
+	return &amt.Error{Op: "read facts", Subject: plain(name), Err: errors.New(strings.Join(lines, "\n  ")),
+		Hint: "each line is one fact such as {\"key\":\"client.enabled\",\"value\":true}; docs/facts.md lists the keys and their values"}
+}
+
+// parseAnswer reads KEY=VALUE; VALUE is JSON where it reads as such, else text.
+func parseAnswer(s string) (diag.Fact, error) {
+	key, text, ok := strings.Cut(s, "=")
+	if !ok {
+		return diag.Fact{}, fmt.Errorf("%q is not KEY=VALUE", plain(s))
+	}
+	if _, known := diag.Lookup(key); !known {
+		return diag.Fact{}, fmt.Errorf("%q is no key of a fact; docs/facts.md lists them", plain(key))
+	}
+	var value any
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		value = text
+	}
+	f, err := diag.Make(diag.Fact{Key: key, Value: value, Probe: "person"})
+	if err != nil { // "3.2" reads as a number, and the key wants a text
+		f, err = diag.Make(diag.Fact{Key: key, Value: text, Probe: "person"})
+	}
+	return f, err
+}

@@ -1,0 +1,293 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"amtmedic/amt"
+	"amtmedic/capture"
+	"amtmedic/diag"
+	"amtmedic/diag/bundle"
+	"amtmedic/diag/check"
+	"amtmedic/diag/flow"
+	"amtmedic/diag/journal"
+	"amtmedic/diag/lab"
+	"amtmedic/tui"
+)
+
+// screenFlags are the flags of everything that draws the workstation.
+type screenFlags struct {
+	ascii, mouse, readOnly *bool
+	theme                  *string
+}
+
+func addScreenFlags(fs *flag.FlagSet) *screenFlags {
+	return &screenFlags{
+		ascii:    fs.Bool("ascii", false, "draw with ASCII characters only"),
+		mouse:    fs.Bool("mouse", false, "let the mouse choose and scroll (hold shift to select text)"),
+		readOnly: fs.Bool("read-only", false, "make repairs impossible"),
+		theme:    fs.String("theme", "", "light, dark, contrast or mono (default: AMTMEDIC_THEME, else what the terminal says)"),
+	}
+}
+
+// runScreen opens the workstation on its first page.
+func runScreen(e *env, args []string) (int, error) {
+	fs := flags("[--server HOST] [--resolver HOST]... [--capture FILE]... [--db FILE] [--ascii] [--theme NAME] [--mouse] [--read-only]")
+	here := siteFlags(fs)
+	look := addScreenFlags(fs)
+	operands, err := parse(fs, args)
+	if err != nil {
+		return exitUsage, err
+	}
+	if len(operands) > 0 {
+		return exitUsage, unknownCommand(operands[0])
+	}
+	if _, _, err := here.world(); err != nil {
+		return exitUsage, err
+	}
+	return show(e, look, tui.Options{Start: startPage(), Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
+		return openChoice(ctx, c, here, *look.readOnly)
+	}})
+}
+
+// labScreen opens the workstation on the walk of a practice world.
+func labScreen(e *env, o *labFlags) (int, error) {
+	p, err := startPractice(e.ctx, o.faults, *o.seed, practiceSymptom, *o.screen.readOnly)
+	if err != nil {
+		return labError(err)
+	}
+	code, err := show(e, o.screen, tui.Options{Walker: p.walk})
+	if cerr := p.Close(); err == nil && cerr != nil {
+		return exitFault, cerr
+	}
+	return code, err
+}
+
+// practiceSymptom is how every practice world begins: its client is missing in the console.
+var practiceSymptom = []diag.Fact{{Key: "case.symptom", Value: "sym-system-missing"}}
+
+// show draws the workstation until the person quits.
+func show(e *env, look *screenFlags, o tui.Options) (int, error) {
+	o.ASCII, o.Mouse, o.ReadOnly, o.Theme = *look.ascii, *look.mouse, *look.readOnly, *look.theme
+	o.Title, o.Explain, o.Bundle = titleOf, explainText, writeCaseBundle
+	if f, ok := e.stdout.(*os.File); !ok || !isTerminal(f) {
+		return exitUsage, &amt.Error{Op: "open the workstation", Err: fmt.Errorf("standard output is not a terminal"),
+			Hint: "amtmedic diagnose and amtmedic lab --headless work without one"}
+	}
+	if err := tui.Run(e.ctx, o); err != nil && e.ctx.Err() == nil {
+		return exitFault, err
+	}
+	return exitOK, nil
+}
+
+func isTerminal(f *os.File) bool {
+	fi, err := f.Stat()
+	return err == nil && fi.Mode()&os.ModeCharDevice != 0
+}
+
+// openChoice opens what the person chose on the first page.
+func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, readOnly bool) (flow.Walker, func() error, error) {
+	switch c.Kind {
+	case tui.Practice:
+		var faults []string
+		if c.ID != "" {
+			faults = []string{c.ID}
+		}
+		p, err := startPractice(ctx, faults, int64(rand.Uint64()>>1), practiceSymptom, readOnly)
+		if err != nil {
+			return nil, nil, err
+		}
+		return p.walk, p.Close, nil
+	case tui.FromBundle:
+		return openRecorded(ctx, c.Path)
+	}
+	world, facts, err := here.world()
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.Kind == tui.FromSymptom {
+		facts = append(facts, diag.Fact{Key: "case.symptom", Value: c.ID})
+	}
+	book, err := openCase()
+	if err != nil {
+		return nil, nil, err
+	}
+	walk, err := flow.New(flow.Options{World: world, Journal: book, Judge: check.Judge, Info: checkInfo, Facts: facts, ReadOnly: readOnly})
+	if err != nil {
+		_ = book.Close()
+		return nil, nil, err
+	}
+	return walk, keepRunning(ctx, walk, world.Close, book.Close), nil
+}
+
+// keepRunning lets a walk run until the function that it gives is called.
+func keepRunning(ctx context.Context, walk *flow.Walk, closes ...func() error) func() error {
+	run, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- walk.Run(run) }()
+	return func() error {
+		stop()
+		err := <-done
+		if run.Err() != nil {
+			err = nil
+		}
+		for _, c := range closes {
+			if cerr := c(); err == nil {
+				err = cerr
+			}
+		}
+		return err
+	}
+}
+
+// openRecorded opens a bundle or facts file to look at: same screens, nothing measured or repaired.
+func openRecorded(ctx context.Context, path string) (flow.Walker, func() error, error) {
+	r, err := bundle.Facts(path)
+	id, facts, at := "", []diag.Fact(nil), time.Now()
+	if err == nil {
+		id, facts, at = r.Case, r.Facts, r.Moment
+	} else if !bundle.IsBundle(path) {
+		id, facts, at, err = recordedFacts(&env{}, path)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	at = diag.NewView(facts, at).Now()
+	walk, err := flow.New(flow.Options{World: flow.Recorded{Title: "replay of " + id, At: at}, Judge: check.Judge, Info: checkInfo, Facts: facts, ReadOnly: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	return walk, keepRunning(ctx, walk), nil
+}
+
+// startPage says what this machine can do, and what was worked on last.
+func startPage() tui.Start {
+	s := tui.Start{Machine: machineLine(), Can: []string{"probe names and ports", "read captures", "receive hellos"}}
+	if m, ok := liveMissing(); ok {
+		s.Missing = append(s.Missing, m)
+	} else {
+		s.Can = append(s.Can, "capture live")
+	}
+	for _, x := range check.Symptoms() {
+		s.Symptoms = append(s.Symptoms, tui.Symptom{ID: x.ID, Text: x.Text, Part: x.Part, Hint: x.Look})
+	}
+	for _, f := range lab.List() {
+		s.Faults = append(s.Faults, tui.Fault{ID: f.ID, Text: f.Text, Available: f.Available, Needs: f.Needs})
+	}
+	s.Recent = recentCases(3)
+	return s
+}
+
+func machineLine() string {
+	parts := []string{runtime.GOOS}
+	if u, err := user.Current(); err == nil {
+		parts = append(parts, u.Username)
+	}
+	if ifs, err := net.Interfaces(); err == nil {
+		var names []string
+		for _, i := range ifs {
+			if i.Flags&net.FlagUp != 0 && len(names) < 4 {
+				names = append(names, i.Name)
+			}
+		}
+		parts = append(parts, strings.Join(names, ", "))
+	}
+	return strings.Join(parts, " · ")
+}
+
+// recentCases names the latest cases with their verdicts.
+func recentCases(n int) []string {
+	dir, err := journal.Dir()
+	if err != nil {
+		return nil
+	}
+	entries, err := journal.List(dir)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, en := range entries[:min(n, len(entries))] {
+		r, err := journal.Read(dir, en.Info.ID)
+		if err != nil {
+			continue
+		}
+		j := check.Judge(r.Facts, en.Info.Created)
+		word := j.Verdict
+		if word == "" {
+			word = "undecided"
+		}
+		out = append(out, fmt.Sprintf("%s %s %s", en.Info.Label(), word, en.Info.Created.Local().Format("Jan 2")))
+	}
+	return out
+}
+
+func titleOf(id string) string {
+	if c, ok := check.Lookup(id); ok {
+		return c.Sentence
+	}
+	if c, ok := check.LookupCheck(id); ok {
+		return c.Short
+	}
+	s, _ := check.LookupSymptom(id)
+	return s.Text
+}
+
+// writeCaseBundle writes a case beside the place where the program was started.
+func writeCaseBundle(ctx context.Context, caseID string) (string, error) {
+	dir, err := journal.Dir()
+	if err != nil {
+		return "", err
+	}
+	r, err := journal.Read(dir, caseID)
+	if err != nil {
+		return "", err
+	}
+	path, err := filepath.Abs(caseID + ".zip")
+	if err != nil {
+		return "", err
+	}
+	_, err = bundle.WriteFile(ctx, path, r, bundle.Options{Judge: check.Judge, Explain: causeSentence, Tool: toolInfo()})
+	return path, err
+}
+
+// explainText is the offline page of an id.
+func explainText(id string) string {
+	page, ok := explain(id)
+	if !ok {
+		return ""
+	}
+	var b strings.Builder
+	page.print(&b)
+	return b.String()
+}
+
+// liveMissing says what keeps this program from capturing live.
+func liveMissing() (tui.Missing, bool) {
+	ifs, err := net.Interfaces()
+	if err != nil || len(ifs) == 0 {
+		return tui.Missing{}, false
+	}
+	l, err := capture.OpenLive(ifs[0].Name, capture.LiveOptions{})
+	if err == nil {
+		_ = l.Close()
+		return tui.Missing{}, false
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		exe = "amtmedic"
+	}
+	m := tui.Missing{What: "capture live", Needs: "needs one right", Command: "sudo setcap cap_net_raw+ep " + exe}
+	if runtime.GOOS != "linux" {
+		m.Needs, m.Command = "not in this version on this system", "amtmedic capture scan FILE reads what another tool captured"
+	}
+	return m, true
+}
