@@ -22,6 +22,7 @@ func runBundle(e *env, args []string) (int, error) {
 		{"create", "write a case into one file for an escalation team", bundleCreate},
 		{"show", "what a bundle holds", bundleShow},
 		{"verify", "check the files of a bundle and judge its facts again", bundleVerify},
+		{"open", "look at a bundle in the workstation", bundleOpen},
 		{"diff", "what changed between two bundles", bundleDiff},
 	}, args)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // pcapng block layout (IETF draft-ietf-opsawg-pcapng): u32 type, u32 total length, body, u32 total
@@ -81,8 +82,8 @@ func readCaptures(paths []string, limit int64, g guard) ([]capture, []Omitted, e
 		name := wireFolder + filepath.Base(s.path)
 		whole := wholeBlocks(b, int(share))
 		switch {
-		case !goodName(name):
-			omitted = append(omitted, Omitted{clean(name, 80), "its name is not plain"})
+		case !goodName(name) || slices.ContainsFunc(out, func(c capture) bool { return strings.EqualFold(c.name, name) }):
+			omitted = append(omitted, Omitted{clean(name, 80), "its name is not plain, or taken by another file"})
 		case whole == 0:
 			omitted = append(omitted, Omitted{name, "it is no pcapng, or larger than the limit in its first block"})
 		case len(g.find(b[:whole])) > 0:

@@ -179,6 +179,17 @@ func (c *Case) WirePath(side string) (path, ref string, err error) {
 	}
 }
 
+// Discard closes a case that came to nothing and removes its folder, but only when no fact and no
+// action was noted: what was seen is never thrown away.
+func (c *Case) Discard() error {
+	empty := c.facts.size == 0 && c.actions.size == 0
+	err := c.Close()
+	if empty && err == nil {
+		err = os.RemoveAll(c.folder)
+	}
+	return err
+}
+
 // Close ends the writing and lets others write.
 func (c *Case) Close() error {
 	var errs []error

@@ -266,6 +266,7 @@ func TestModesAndWire(t *testing.T) {
 		refs = append(refs, ref)
 		write(t, path, "packets")
 	}
+	write(t, filepath.Join(c.Folder(), "third.pcapng"), "packets") // where practice worlds put them
 	if _, _, err := c.WirePath("server"); err != nil { // stays empty
 		t.Fatal(err)
 	}
@@ -276,7 +277,7 @@ func TestModesAndWire(t *testing.T) {
 		t.Errorf("names %v", refs)
 	}
 	r, err := Read(dir, c.ID())
-	if err != nil || len(r.Wire) != 2 {
+	if err != nil || len(r.Wire) != 3 {
 		t.Errorf("wire files %v, %v", r.Wire, err)
 	}
 	if runtime.GOOS == "windows" {
@@ -292,6 +293,22 @@ func TestModesAndWire(t *testing.T) {
 		}
 		return err
 	})
+}
+
+func TestDiscard(t *testing.T) {
+	dir := t.TempDir()
+	empty, full := create(t, dir, options(noon)), create(t, dir, options(noon))
+	if err := full.Fact(diag.Fact{Key: "client.enabled", Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*Case{empty, full} {
+		if err := c.Discard(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if es, err := List(dir); err != nil || len(es) != 1 || es[0].ID != full.ID() {
+		t.Errorf("left are %v, %v", es, err)
+	}
 }
 
 func TestDir(t *testing.T) {

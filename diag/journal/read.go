@@ -25,7 +25,7 @@ type Record struct {
 	Facts   []diag.Fact
 	Actions []flow.Action
 	Log     []byte   // collect.log; at most its last 256 KiB
-	Wire    []string // paths of files with packets, sorted, empty ones left out
+	Wire    []string // paths of files with packets, empty ones left out
 	Damage  []string // lines that could not be read and files with cut lines, in words
 }
 
@@ -72,14 +72,20 @@ func (r *Record) readAll() error {
 			r.damage("%s holds a last line that was cut off", n.Name())
 		}
 	}
-	files, err := os.ReadDir(filepath.Join(r.Folder, wireDir))
+	return errors.Join(r.readWire(filepath.Join(r.Folder, wireDir)), r.readWire(r.Folder))
+}
+
+// readWire lists the files with packets in a folder: captures lie in one of their own, those of
+// practice worlds beside the facts.
+func (r *Record) readWire(folder string) error {
+	files, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, f := range files {
 		fi, err := f.Info()
 		if err == nil && fi.Mode().IsRegular() && fi.Size() > 0 && strings.HasSuffix(f.Name(), ".pcapng") {
-			r.Wire = append(r.Wire, filepath.Join(r.Folder, wireDir, f.Name()))
+			r.Wire = append(r.Wire, filepath.Join(folder, f.Name()))
 		}
 	}
 	return nil
