@@ -26,6 +26,7 @@ type fake struct {
 	auto    bool
 	planErr error
 	doErr   error
+	began   time.Time // when set, the clock of the scenes runs from here
 }
 
 func newFake(scenes ...flow.Snapshot) *fake {
@@ -63,7 +64,11 @@ func (f *fake) note(call string) {
 func (f *fake) Snapshot() flow.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.scenes[f.at]
+	s := f.scenes[f.at]
+	if !f.began.IsZero() {
+		s.Now = s.Now.Add(time.Since(f.began))
+	}
+	return s
 }
 func (f *fake) Changed() <-chan struct{} { return f.changed }
 func (f *fake) Answer(q string, option int, text string) error {
