@@ -77,7 +77,7 @@ func start(t *testing.T, at, name string, path string, args ...string) {
 		m := new(dns.Msg)
 		m.SetQuestion(name, dns.TypeSOA)
 		c := dns.Client{Net: "tcp", Timeout: time.Second}
-		if _, _, err := c.Exchange(m, at); err == nil {
+		if r, _, err := c.Exchange(m, at); err == nil && r.Rcode != dns.RcodeServerFailure { // which it gives while it loads
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
