@@ -82,14 +82,19 @@ func (f *File) Run(ctx context.Context, fn func(*Packet) error) error {
 		return f.explain(ctx, err)
 	}
 	var p Packet
+	var received, truncated uint64
+	defer func() { f.received.Store(received); f.truncated.Store(truncated) }()
 	told := map[LinkType]bool{}
 	for {
 		if err := form.next(&p); err != nil {
 			return f.explain(ctx, err)
 		}
-		f.received.Add(1)
+		if received++; received%4096 == 0 { // for whoever shows progress
+			f.received.Store(received)
+			f.truncated.Store(truncated)
+		}
 		if len(p.Data) < p.OrigLen {
-			f.truncated.Add(1)
+			truncated++
 		}
 		if !p.Link.Known() && !told[p.Link] && len(told) < 16 {
 			told[p.Link] = true

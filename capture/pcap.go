@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/bits"
 	"time"
 )
 
@@ -41,6 +42,7 @@ type pcapFormat struct {
 	b      *blockReader
 	name   string
 	order  binary.ByteOrder
+	swap   bool  // the writer was big endian
 	record int   // length of a record header
 	unit   int64 // nanoseconds of one unit of the fraction
 	link   LinkType
@@ -65,7 +67,7 @@ func newPcap(b *blockReader, name string) (format, error) {
 		return nil, endOf(b, h, err)
 	}
 	order, magic, _ := pcapMagic(h)
-	f := &pcapFormat{b: b, name: name, order: order, record: 16, unit: 1000}
+	f := &pcapFormat{b: b, name: name, order: order, swap: order == binary.BigEndian, record: 16, unit: 1000}
 	switch magic {
 	case magicNano:
 		f.unit = 1
@@ -84,12 +86,21 @@ func newPcap(b *blockReader, name string) (format, error) {
 	return f, nil
 }
 
+// word reads a number without a call through an interface: this runs for every packet.
+func (f *pcapFormat) word(b []byte) uint32 {
+	v := binary.LittleEndian.Uint32(b)
+	if f.swap {
+		return bits.ReverseBytes32(v)
+	}
+	return v
+}
+
 func (f *pcapFormat) next(p *Packet) error {
 	h, err := f.b.peek(f.record)
 	if err != nil {
 		return endOf(f.b, h, err)
 	}
-	n := f.order.Uint32(h[8:])
+	n := f.word(h[8:])
 	if n > maxPacket {
 		return &FormatError{File: f.name, Offset: f.b.off,
 			Reason: fmt.Sprintf("a packet of %d bytes is announced, more than %d", n, maxPacket)}
@@ -98,11 +109,11 @@ func (f *pcapFormat) next(p *Packet) error {
 	if err != nil {
 		return endOf(f.b, rec, err)
 	}
-	orig := f.order.Uint32(rec[12:])
+	orig := f.word(rec[12:])
 	f.number++
 	*p = Packet{
 		Data:    rec[f.record:],
-		Time:    time.Unix(int64(f.order.Uint32(rec)), int64(f.order.Uint32(rec[4:]))*f.unit),
+		Time:    time.Unix(int64(f.word(rec)), int64(f.word(rec[4:]))*f.unit),
 		OrigLen: int(min(orig, 1<<30)),
 		Link:    f.link,
 		Number:  f.number,
