@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 
 // place is where the parts of a world live.
 type place struct {
+	claim     netip.Addr // whoever holds it builds here
 	client    netip.Addr
 	beside    netip.Addr // a PC in the client's segment, from which ports are tried
 	server    netip.Addr
@@ -40,7 +42,8 @@ type opener interface {
 // names the ones that something else stands for: another port where this machine does not give the
 // real one away, and 127.0.0.1 where it has no other address.
 type loopback struct {
-	single bool // 127.0.0.1 stands for every address
+	single bool      // 127.0.0.1 stands for every address
+	claim  io.Closer // held while the world stands: nobody else builds one on these addresses
 	moved  map[netip.AddrPort]netip.AddrPort
 }
 
@@ -81,8 +84,13 @@ func (n loopback) dialUDP(ctx context.Context, from netip.Addr, to netip.AddrPor
 	return d.DialContext(ctx, "udp4", n.real(to).String())
 }
 
-// Close has nothing to take away.
-func (n loopback) Close() error { return nil }
+// Close lets others have the addresses.
+func (n loopback) Close() error {
+	if n.claim == nil {
+		return nil
+	}
+	return n.claim.Close()
+}
 
 // dialTCPFrom connects from an address and port.
 func dialTCPFrom(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
@@ -94,13 +102,19 @@ func dialTCPFrom(ctx context.Context, from, to netip.AddrPort) (net.Conn, error)
 // free, so that several worlds stand side by side. Where something has taken a port on every
 // address, or ports below 1024 are not given away, free ports stand for them.
 func findLoopback(ctx context.Context, r *rand.Rand) (place, loopback, error) {
+	single := runtime.GOOS != "linux" && runtime.GOOS != "windows"
 	var last error
 	for try := range 12 {
 		p := drawPlace(r)
-		n := loopback{single: runtime.GOOS != "linux" && runtime.GOOS != "windows", moved: map[netip.AddrPort]netip.AddrPort{}}
+		var claim io.Closer
+		if claim, last = new(net.ListenConfig).ListenPacket(ctx, "udp4", netip.AddrPortFrom(p.claim, amt.HelloPort).String()); last != nil && !single {
+			continue
+		}
+		n := loopback{single: single, claim: claim, moved: map[netip.AddrPort]netip.AddrPort{}}
 		hello := netip.AddrPortFrom(p.server, amt.HelloPort)
 		needed := []netip.AddrPort{hello, netip.AddrPortFrom(p.clientDNS, dnsPort), netip.AddrPortFrom(p.serverDNS, dnsPort)}
 		if last = n.settle(ctx, needed, try >= 4, r); last != nil {
+			last = errors.Join(last, n.Close())
 			continue
 		}
 		if m, ok := n.moved[hello]; ok && !n.single { // whoever owns 9971 everywhere is not in this world
@@ -152,7 +166,7 @@ func (n loopback) settleAt(ctx context.Context, a netip.AddrPort, r *rand.Rand) 
 func drawPlace(r *rand.Rand) place {
 	b, c := byte(16+r.IntN(230)), byte(r.IntN(256))
 	host := func(d byte) netip.Addr { return netip.AddrFrom4([4]byte{127, b, c, d}) }
-	return place{client: host(7), beside: host(8), server: host(10), wrong: host(99), clientDNS: host(53), serverDNS: host(54)}
+	return place{claim: host(1), client: host(7), beside: host(8), server: host(10), wrong: host(99), clientDNS: host(53), serverDNS: host(54)}
 }
 
 // tryListen looks whether an address can be listened on with TCP and UDP, and lets it go again.
