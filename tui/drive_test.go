@@ -42,7 +42,7 @@ func newDriver(t *testing.T, o Options, w, h int) *driver {
 		t.Fatal(err)
 	}
 	m.clip = io.Discard
-	m.follow = func(*feed, bool) tea.Cmd { return nil } // it would wait
+	m.follow = func(*feed) tea.Cmd { return nil } // it would wait
 	d := &driver{t, m}
 	d.send(tea.WindowSizeMsg{Width: w, Height: h})
 	d.run(m.Init())

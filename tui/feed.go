@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -32,6 +33,7 @@ type feed struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	close  func() error
+	live   atomic.Bool // numbers on the screen run by themselves
 
 	mu     sync.Mutex
 	n      int
@@ -68,20 +70,19 @@ func (f *feed) look() tea.Msg {
 	return p
 }
 
-// follow waits for a change, or for the next tick while the step is live, and takes a picture then.
-// It gives at most two pictures a second, unless a key was just pressed.
-func (f *feed) follow(live bool) tea.Cmd {
-	return func() tea.Msg {
-		var tick <-chan time.Time
-		if live {
-			t := time.NewTimer(calm)
-			defer t.Stop()
-			tick = t.C
-		}
+// follow waits for a change, or for the next tick while numbers run by themselves, and takes a
+// picture then. It gives at most two pictures a second, unless a key was just pressed.
+func (f *feed) follow() tea.Msg {
+	tick := time.NewTicker(calm)
+	defer tick.Stop()
+	for {
 		select {
 		case <-f.ctx.Done():
 			return nil
-		case <-tick:
+		case <-tick.C:
+			if !f.live.Load() {
+				continue
+			}
 		case _, ok := <-f.w.Changed():
 			if !ok {
 				return nil

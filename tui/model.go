@@ -38,7 +38,7 @@ type model struct {
 	tmux  bool
 	clip  io.Writer
 
-	follow func(f *feed, live bool) tea.Cmd // how a case is followed; tests look by themselves
+	follow func(f *feed) tea.Cmd // how a case is followed; tests look by themselves
 }
 
 // begin opens the first page.
@@ -85,7 +85,7 @@ func (m *model) watch() tea.Cmd {
 	if m.feed == nil {
 		return nil
 	}
-	return tea.Batch(m.feed.look, m.follow(m.feed, false))
+	return tea.Batch(m.feed.look, m.follow(m.feed))
 }
 
 func (m *model) top() page.Page { return m.stack[len(m.stack)-1] }
@@ -153,7 +153,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case followed:
 		cmd := m.take(msg.picture)
 		if p, ok := msg.picture.(picture); ok && p.from == m.feed {
-			cmd = tea.Batch(cmd, m.follow(m.feed, m.live()))
+			cmd = tea.Batch(cmd, m.follow(m.feed))
 		}
 		return m, cmd
 	case acted:
@@ -163,12 +163,6 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.opened(msg)
 	}
 	return m, m.intent(msg)
-}
-
-// live reports whether numbers on the screen run by themselves.
-func (m *model) live() bool {
-	k := m.env.Snap.Step.Kind
-	return k == flow.Probing
 }
 
 // take makes a picture what the pages see. A verdict that has just come opens its page.
@@ -181,6 +175,7 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 	first := m.seen == 0
 	m.seen = p.n
 	*m.env.Snap, m.env.Ask = p.snap, p.ask
+	m.feed.live.Store(p.snap.Step.Kind == flow.Probing)
 	if p.snap.Notice != "" {
 		m.note = p.snap.Notice
 	}

@@ -147,7 +147,7 @@ func newModel(ctx context.Context, o *Options) (*model, error) {
 	if env.Explain == nil {
 		env.Explain = func(string) string { return "" }
 	}
-	m := &model{ctx: ctx, o: o, env: env, tmux: getenv("TMUX") != "", follow: (*feed).follow}
+	m := &model{ctx: ctx, o: o, env: env, tmux: getenv("TMUX") != "", follow: func(f *feed) tea.Cmd { return f.follow }}
 	m.begin()
 	return m, nil
 }
