@@ -145,7 +145,7 @@ func bundleRead(e *env, name string, args []string, judge bool) (int, error) {
 	if judge && code == exitOK {
 		fmt.Fprintf(e.stdout, "sound: %d files as written, and the facts give the same verdict\n", len(m.Files)+1)
 	} else if code != exitOK {
-		fmt.Fprintf(e.stdout, "unfit: %d problems\n", len(problems))
+		fmt.Fprintf(e.stdout, "unfit: %s\n", count(len(problems), "problem"))
 	}
 	return code, nil
 }

@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"encoding/json"
-	"slices"
 
 	"amtmedic/diag"
 )
@@ -53,29 +52,30 @@ func valueText(v any) string {
 // Diff compares the present states of two bundles: of several facts about one thing the latest
 // counts. Times alone are no difference.
 func Diff(a, b *Bundle) Difference {
-	before, after := present(a.Facts), present(b.Facts)
+	before, was := present(a.Facts)
+	after, is := present(b.Facts)
 	d := Difference{[]diag.Fact{}, []diag.Fact{}, []Pair{}}
 	for _, f := range before {
-		i := slices.IndexFunc(after, func(g diag.Fact) bool { return subjectOf(g) == subjectOf(f) })
+		i, there := is[subjectOf(f)]
 		switch {
-		case i < 0:
+		case !there:
 			d.Removed = append(d.Removed, f)
 		case valueText(after[i].Value) != valueText(f.Value):
 			d.Changed = append(d.Changed, Pair{f, after[i]})
 		}
 	}
 	for _, g := range after {
-		if !slices.ContainsFunc(before, func(f diag.Fact) bool { return subjectOf(f) == subjectOf(g) }) {
+		if _, there := was[subjectOf(g)]; !there {
 			d.Added = append(d.Added, g)
 		}
 	}
 	return d
 }
 
-// present keeps the latest fact about each thing, in the order in which the things were first seen.
-func present(facts []diag.Fact) []diag.Fact {
-	at := map[subject]int{}
-	var out []diag.Fact
+// present keeps the latest fact about each thing, in the order in which the things were first seen,
+// and says where each stands.
+func present(facts []diag.Fact) (out []diag.Fact, at map[subject]int) {
+	at = map[subject]int{}
 	for _, f := range facts {
 		s := subjectOf(f)
 		if i, seen := at[s]; !seen {
@@ -85,5 +85,5 @@ func present(facts []diag.Fact) []diag.Fact {
 			out[i] = f
 		}
 	}
-	return out
+	return out, at
 }

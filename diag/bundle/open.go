@@ -25,7 +25,7 @@ const (
 	maxMember   = 256 << 20 // one member, unpacked
 	maxTotal    = 512 << 20 // all members, unpacked
 	maxJSON     = 16 << 20  // members that are read as one JSON value
-	maxFacts    = 128 << 20
+	maxFacts    = 64 << 20
 	maxMembers  = 1000
 	maxProblems = 200
 	denseFrom   = 1 << 20 // below that size any compression is harmless

@@ -3,6 +3,7 @@ package bundle
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -63,6 +64,8 @@ func words(value any) string {
 			parts[i] = k + " " + words(v[k])
 		}
 		return strings.Join(parts, ", ")
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	case nil:
 		return diag.UnknownValue
 	}

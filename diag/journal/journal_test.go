@@ -267,7 +267,7 @@ func TestModesAndWire(t *testing.T) {
 		write(t, path, "packets")
 	}
 	write(t, filepath.Join(c.Folder(), "third.pcapng"), "packets") // where practice worlds put them
-	if _, _, err := c.WirePath("server"); err != nil { // stays empty
+	if _, _, err := c.WirePath("server"); err != nil {             // stays empty
 		t.Fatal(err)
 	}
 	if _, _, err := c.WirePath("../x"); err == nil {
