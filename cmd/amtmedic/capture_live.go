@@ -90,7 +90,7 @@ func finish(ctx context.Context, e *env, src capture.Source, w watching, emit fu
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var stats capture.Stats
-	err := capture.Scan(ctx, src, capture.Options{Ports: w.ports, File: w.file, Stats: &stats}, func(v capture.Event) {
+	err := capture.Scan(ctx, src, capture.Options{Ports: w.ports, Stats: &stats}, func(v capture.Event) {
 		if err := emit(v); err != nil {
 			cancel(fmt.Errorf("write events: %w", err))
 		}
