@@ -37,7 +37,7 @@ func TestNamesLeadToVerdicts(t *testing.T) {
 		})
 	}
 	t.Run("no answer", func(t *testing.T) {
-		r, _ := ask(t, raw(t, func([]byte) [][]byte { return nil }), "sales.corp.example")
+		r, _ := run(t, Names(Target{Side: diag.AtClient, Resolvers: []string{raw(t, func([]byte) [][]byte { return nil })}, Suffixes: []string{"sales.corp.example"}, Try: 200 * time.Millisecond})[0])
 		if j := check.Judge(append(known(), r.facts...), time.Now()); j.Verdict != "rc-dns-unreachable" {
 			t.Errorf("verdict %q", j.Verdict)
 		}
