@@ -87,6 +87,12 @@ func judgeDNSClient(c *caseView, r *diag.Result) {
 		c.want("client.suffix")
 		return
 	}
+	if c.bareNameOnly() {
+		r.Light = diag.Unknown
+		c.note("the client asks for the bare name: whether the ME has a suffix is the question")
+		c.want("client.suffix")
+		return
+	}
 	if c.noResolver() {
 		c.name("rc-dns-unreachable", diag.Proven, "client.dns_servers", "wire.client.dhcp")
 		return
@@ -117,6 +123,14 @@ func judgeDNSClient(c *caseView, r *diag.Result) {
 	default:
 		c.judgeWrongAddress(a, addrKey)
 	}
+}
+
+// bareNameOnly: the client was seen asking for its server, and only without a suffix (table 6.3).
+func (c *caseView) bareNameOnly() bool {
+	asked := c.packets("wire.client.dns")
+	return len(asked) > 0 && !c.Known("client.suffix") && c.wantedName() == "" && !slices.ContainsFunc(asked, func(f diag.Fact) bool {
+		return diag.ObjOf(f).Str("qname") != serverName
+	})
 }
 
 // noResolver: the lease or the static settings name no DNS server.

@@ -183,7 +183,7 @@ func judgeHelloAtServer(c *caseView, r *diag.Result) {
 // olderThanConnection: the "none" was noted before the connection stood.
 func (c *caseView) olderThanConnection(none diag.Fact) bool {
 	ps := c.packets("wire.client.synack", "wire.client.hello")
-	return len(ps) > 0 && none.At.Before(ps[0].At)
+	return len(ps) > 0 && none.At.Before(ps[len(ps)-1].At)
 }
 
 func (c *caseView) judgeArrived(sent *diag.Fact, arrived diag.Fact) {

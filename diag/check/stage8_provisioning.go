@@ -31,6 +31,9 @@ func judgeParams(c *caseView, r *diag.Result) {
 		return
 	}
 	c.want("db.uuid_map", "db.profile")
+	if c.UUID() == "" {
+		c.want("client.uuid")
+	}
 }
 
 // judgeNoMapRow: no name for the UUID. Of the four causes only the first that holds.

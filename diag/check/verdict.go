@@ -118,7 +118,7 @@ func (c *caseView) wanted(j *diag.Judgement, s *sorted) []string {
 		}
 	}
 	for _, f := range s.faults {
-		if f.ID == j.Verdict && f.Confidence == diag.Likely {
+		if f.Confidence == diag.Likely && (f.ID == j.Verdict || j.Healthy()) {
 			add(f.Missing)
 		}
 	}

@@ -26,15 +26,19 @@ func (w *Walk) pick() (*probe.Probe, *probe.Question) {
 			return nil, &questions[i]
 		}
 	}
-	if p := w.open(probes, v, func(c probe.Cost) bool { return c <= probe.Reach }); p != nil {
+	if p := w.open(probes, func(c probe.Cost) bool { return c <= probe.Reach }); p != nil {
 		return p, nil
 	}
-	settled := w.j.Verdict != "" && w.j.Confidence == diag.Proven
-	if settled && !w.clientOpen(v) {
+	settled := w.j.Verdict != "" && w.j.Confidence == diag.Proven && !(w.j.Healthy() && len(w.j.Further) > 0)
+	if settled && !w.clientOpen(v) && !w.restarted {
 		return nil, nil
 	}
-	if p := w.open(probes, v, func(c probe.Cost) bool { return c == probe.Wait }); p != nil {
+	if p := w.open(probes, func(c probe.Cost) bool { return c == probe.Wait }); p != nil {
 		return p, nil
+	}
+	w.restarted = false
+	if settled && !w.clientOpen(v) {
+		return nil, nil
 	}
 	wanted := w.j.Wanted
 	if settled {
@@ -72,11 +76,11 @@ func (w *Walk) clientOpen(v *diag.View) bool {
 }
 
 // open gives the first probe that was not run with what is known now, in the order of the road.
-func (w *Walk) open(probes []probe.Probe, v *diag.View, cost func(probe.Cost) bool) *probe.Probe {
+func (w *Walk) open(probes []probe.Probe, cost func(probe.Cost) bool) *probe.Probe {
 	var best *probe.Probe
 	for i := range probes {
 		p := &probes[i]
-		if !cost(p.Cost) || p.Needs != "" || w.skipped[p.ID] || w.done[p.ID] == signature(*p, v) {
+		if !cost(p.Cost) || p.Needs != "" || w.skipped[p.ID] || w.done[p.ID] == signature(*p) {
 			continue
 		}
 		if best == nil || p.Cost < best.Cost || p.Cost == best.Cost && w.o.Info(p.Check).Stage < w.o.Info(best.Check).Stage {
@@ -86,13 +90,13 @@ func (w *Walk) open(probes []probe.Probe, v *diag.View, cost func(probe.Cost) bo
 	return best
 }
 
-// signature is what a probe depends on: it is run again when that has changed. What must be waited
-// for is not waited for twice for the sake of a name.
-func signature(p probe.Probe, v *diag.View) string {
+// signature is what a probe depends on: what it says it does. It is run again when that has
+// changed. What must be waited for is not waited for twice for the sake of a name.
+func signature(p probe.Probe) string {
 	if p.Cost >= probe.Wait {
 		return p.ID
 	}
-	return strings.Join([]string{p.ID, p.What, v.UUID(), v.PID(), v.Str("client.suffix"), v.Str("srv.fqdn")}, "\x00")
+	return p.ID + "\x00" + p.What
 }
 
 // asks gives the question that tells a key, unless it was asked already.
@@ -119,16 +123,19 @@ func (w *Walk) run(ctx context.Context, p probe.Probe) error {
 	defer cancel()
 	w.mu.Lock()
 	w.stop = cancel
+	w.checks[p.ID] = p.Check
 	w.step = Step{Kind: Probing, Check: w.o.Info(p.Check), What: p.What, Since: w.o.World.Now()}
 	w.mu.Unlock()
 	w.signal()
 
 	r := &report{walk: w, probe: p}
 	err := p.Run(pctx, r)
-	after := w.view()
 	w.mu.Lock()
 	w.stop = nil
-	w.done[p.ID] = signature(p, after)
+	w.done[p.ID] = signature(p)
+	if p.Cost >= probe.Wait {
+		w.forgetServer()
+	}
 	switch {
 	case ctx.Err() != nil:
 	case errors.Is(pctx.Err(), context.Canceled):
@@ -138,6 +145,15 @@ func (w *Walk) run(ctx context.Context, p probe.Probe) error {
 	}
 	w.mu.Unlock()
 	return r.broken()
+}
+
+// forgetServer lets the server's tables be read again: what was waited for may have moved them.
+func (w *Walk) forgetServer() {
+	for id, check := range w.checks {
+		if w.o.Info(check).Stage >= 5 {
+			delete(w.done, id)
+		}
+	}
 }
 
 // report takes what a probe says into the case.

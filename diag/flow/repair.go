@@ -10,6 +10,9 @@ import (
 	"amtmedic/diag"
 )
 
+// restartHello is the remedy after which a new hello is due.
+const restartHello = "rm-restart-hello"
+
 // errByHand says that a remedy is one by hand: nothing was done here.
 var errByHand = errors.New("this is done by hand")
 
@@ -22,6 +25,9 @@ func (w *Walk) Apply(ctx context.Context, r diag.Remedy, inputs map[string]strin
 			return "", err
 		}
 		done, err = "noted; the road is checked again", nil
+		w.mu.Lock()
+		w.restarted = w.restarted || r.ID == restartHello
+		w.mu.Unlock()
 	}
 	if err != nil {
 		return "", err
@@ -69,6 +75,7 @@ func (w *Walk) apply(ctx context.Context, r diag.Remedy, inputs map[string]strin
 	}
 	w.mu.Lock()
 	w.undo, w.undoOf = a.Undo, act
+	w.restarted = w.restarted || r.ID == restartHello
 	w.mu.Unlock()
 	return done, nil
 }
@@ -164,8 +171,6 @@ func RepairAll(ctx context.Context, w *Walk) (Snapshot, error) {
 		if !ok {
 			return s, nil
 		}
-		cause := s.Judgement.Verdict
-		tried[cause+r.ID] = true
 		if _, err := w.apply(ctx, r, nil); err != nil {
 			if ctx.Err() != nil {
 				return s, ctx.Err()
@@ -194,8 +199,8 @@ func untried(rs []diag.Remedy, tried map[string]bool) (diag.Remedy, bool) {
 }
 
 func restarts(rs []diag.Remedy, done diag.Remedy) []diag.Remedy {
-	i := slices.IndexFunc(rs, func(r diag.Remedy) bool { return r.ID == "rm-restart-hello" })
-	if i < 0 || done.ID == "rm-restart-hello" || done.Destructive {
+	i := slices.IndexFunc(rs, func(r diag.Remedy) bool { return r.ID == restartHello })
+	if i < 0 || done.ID == restartHello || done.Destructive {
 		return nil
 	}
 	return rs[i : i+1]

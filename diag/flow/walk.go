@@ -30,24 +30,25 @@ type Walk struct {
 	changed chan struct{}
 	wake    chan struct{}
 
-	mu       sync.Mutex
-	facts    []diag.Fact
-	actions  []Action
-	j        diag.Judgement
-	step     Step
-	notice   string
-	done     map[string]string // probe id -> what it was run with
-	answered []string          // question ids, in the order of answering
-	skipped  map[string]bool
-	again    []string // question ids to ask once more, whatever is known
-	stop     context.CancelFunc
-	undo     func(context.Context) error
-	undoOf   Action
+	mu        sync.Mutex
+	facts     []diag.Fact
+	actions   []Action
+	j         diag.Judgement
+	step      Step
+	notice    string
+	done      map[string]string // probe id -> what it was run with
+	answered  []string          // question ids, in the order of answering
+	skipped   map[string]bool
+	again     []string // question ids to ask once more, whatever is known
+	stop      context.CancelFunc
+	restarted bool // the hello was restarted: what comes of it is worth waiting for
+	undo      func(context.Context) error
+	undoOf    Action
 }
 
 // New makes a walk of a case. Facts of the options are journaled at once.
 func New(o Options) (*Walk, error) {
-	w := &Walk{o: o, changed: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: map[string]string{}, skipped: map[string]bool{}, actions: o.Actions}
+	w := &Walk{o: o, changed: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: map[string]string{}, checks: map[string]string{}, skipped: map[string]bool{}, actions: o.Actions}
 	for _, f := range o.Facts {
 		if err := w.add(f, "given"); err != nil {
 			return nil, err
@@ -189,6 +190,7 @@ func (w *Walk) Answer(questionID string, option int, text string) error {
 	}
 	w.mu.Lock()
 	w.again = slices.DeleteFunc(w.again, func(id string) bool { return id == questionID })
+	w.leave(questionID)
 	if len(facts) == 0 {
 		w.skipped[questionID] = true
 	} else {
@@ -204,6 +206,13 @@ func (w *Walk) Answer(questionID string, option int, text string) error {
 	w.judge()
 	w.nudge()
 	return nil
+}
+
+// leave ends the step of a question, so that nobody answers it twice.
+func (w *Walk) leave(questionID string) {
+	if w.step.Kind == Asking && w.step.Question != nil && w.step.Question.ID == questionID {
+		w.step = Step{Since: w.o.World.Now()}
+	}
 }
 
 func answerFacts(q probe.Question, option int, text string) ([]diag.Fact, error) {
@@ -235,6 +244,7 @@ func (w *Walk) view() *diag.View {
 func (w *Walk) Skip() {
 	w.mu.Lock()
 	if q := w.step.Question; w.step.Kind == Asking && q != nil {
+		w.leave(q.ID)
 		w.skipped[q.ID] = true
 		w.again = slices.DeleteFunc(w.again, func(id string) bool { return id == q.ID })
 	}
