@@ -110,7 +110,7 @@ func (w *Wire) run(ctx context.Context, r Report, file string, until time.Time) 
 		defer func() { _ = c.Close() }()
 	}
 	spy := &watched{Source: src}
-	g := &gatherer{w: w, r: r, file: file, clients: slices.Clone(w.Clients), seen: map[string]bool{}, others: map[netip.Addr]bool{}}
+	g := &gatherer{w: w, r: r, file: file, clients: slices.Clone(w.Clients), seen: map[string]bool{}, count: map[string]int{}, latest: map[string]diag.Fact{}, others: map[netip.Addr]bool{}}
 	scan, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !until.IsZero() {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -234,6 +235,22 @@ func TestWireOtherClients(t *testing.T) {
 				t.Errorf("the stranger's RST is taken for ours: %v", f)
 			}
 		})
+	}
+}
+
+// TestWireManyAttempts: a day of attempts does not fill the case, and the last one is there.
+func TestWireManyAttempts(t *testing.T) {
+	p := &tape{t: t, feed: capture.NewFeed(capture.LinkEthernet, 2000), at: moment}
+	const n = maxFacts + 50
+	for i := range n {
+		from := netip.AddrPortFrom(atClient.Addr(), uint16(20000+i))
+		p.tcp(from, atServer, capture.SYN, 100, 0, nil)
+		p.tcp(atServer, from, capture.RST|capture.ACK, 0, 101, nil)
+	}
+	got, _ := p.play(Wire{Side: diag.AtServer})
+	syns := got["wire.server.syn"]
+	if len(syns) != maxFacts+1 || syns[maxFacts].Value.(map[string]any)["src"] != fmt.Sprintf("10.20.0.7:%d", 20000+n-1) {
+		t.Errorf("%d facts, the last is %v", len(syns), syns[len(syns)-1])
 	}
 }
 

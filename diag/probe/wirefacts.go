@@ -16,6 +16,10 @@ import (
 // maxHeld bounds the events that wait until it is known which client the case is about.
 const maxHeld = 10000
 
+// maxFacts bounds the facts of one key: a client that sends for a day fills no case. Of more only
+// the last one is reported.
+const maxFacts = 500
+
 // gatherer makes facts of the events that concern the case's client. While its address is not known
 // events wait; a hello with the case's UUID tells it, or the end does when only one client was seen.
 type gatherer struct {
@@ -27,6 +31,8 @@ type gatherer struct {
 	lost    int                 // events that did not fit into held
 	others  map[netip.Addr]bool // clients seen while ours is not known
 	seen    map[string]bool     // keys without side of which a packet was seen
+	count   map[string]int      // facts reported of each key
+	latest  map[string]diag.Fact
 	enough  func(time.Duration) // live: what was waited for is there
 }
 
@@ -115,6 +121,10 @@ func (g *gatherer) fact(e capture.Event, name string, value any) {
 		return
 	}
 	g.seen[name] = true
+	if g.count[key]++; g.count[key] > maxFacts {
+		g.latest[key] = f
+		return
+	}
 	g.r.Fact(f)
 }
 
@@ -261,6 +271,10 @@ func (g *gatherer) end(first, last time.Time, stats capture.Stats, failed error)
 	if len(g.clients) == 0 && clients == 1 && g.lost == 0 {
 		g.r.Saw("one client seen: " + only.String())
 		g.adopt(only)
+	}
+	for key, f := range g.latest {
+		g.r.Saw(fmt.Sprintf("%d more of %s; the last is kept", g.count[key]-maxFacts, key))
+		g.r.Fact(f)
 	}
 	switch {
 	case first.IsZero():
