@@ -130,6 +130,9 @@ func (m *model) client() string {
 			method = "method " + w
 		}
 	}
+	if w := s.World; w != "" && w != "this machine" && w != s.CaseID {
+		method = w + " · " + method
+	}
 	if m.o.ReadOnly {
 		method = "read-only · " + method
 	}

@@ -206,7 +206,11 @@ func (p *Page) row(f diag.Fact, on bool) string {
 	if p.all && slices.Contains(p.env.Snap.Judgement.DecidedBy, f.Key) {
 		mark = p.env.Paint(theme.Accent, "*")
 	}
-	left := text.Fit(p.env.Clock(f.At), 9) + text.Fit(string(f.Vantage), 7) + what
+	room := p.w - 4
+	if p.w >= 72 {
+		room -= 19
+	}
+	left := text.Fit(p.env.Clock(f.At), 9) + text.Fit(string(f.Vantage), 7) + facts.Cut(what, room-16)
 	if on {
 		left = p.env.Paint(theme.Selected, left)
 	}

@@ -74,6 +74,7 @@ func (p *Page) Hints() []keymap.Hint {
 // row is one line that can be chosen.
 type row struct {
 	text, right string
+	hint        string // where one would look
 	id          string // symptom
 	do          tea.Msg
 	filter      bool // it starts the filter
@@ -99,11 +100,7 @@ func (p *Page) choices() []row {
 }
 
 func symptomRow(s page.Symptom) row {
-	right := s.Hint
-	if right == "" {
-		right = s.Part
-	}
-	return row{text: text.Clean(s.Text), right: text.Clean(right), id: s.ID,
+	return row{text: text.Clean(s.Text), right: text.Clean(s.Part), hint: text.Clean(s.Hint), id: s.ID,
 		do: page.Choose{Choice: page.Choice{Kind: page.FromSymptom, ID: s.ID}}}
 }
 
@@ -258,7 +255,7 @@ func (p *Page) head(n int) []string {
 	if p.opening {
 		right = p.env.Theme.Pointer(false) + "◐ opening"
 	}
-	line := text.Sides("   "+title, right, min(p.w, 100)-3)
+	line := text.Sides("   "+title, right, min(p.w, 110)-2)
 	if p.h < 16 {
 		return []string{line}
 	}
@@ -278,7 +275,10 @@ func (p *Page) list(rows []row, h int) []string {
 	}
 	var lines []string
 	from, to := p.rows.Window()
-	w := min(p.w, 100)
+	w, column := min(p.w, 110), 0
+	for _, r := range rows {
+		column = max(column, min(partWidth, text.Width(r.right)))
+	}
 	for i := from; i < to; i++ {
 		r := rows[i]
 		if r.gap && p.h >= 16 {
@@ -286,29 +286,32 @@ func (p *Page) list(rows []row, h int) []string {
 		}
 		on := i == p.rows.Cursor()
 		left := text.Cut(r.text, w-4)
-		hint := ""
-		if hw := hintWidth(w); w >= 72 && r.right != "" {
-			hint = text.Cut(r.right, hw)
-			left = text.Cut(r.text, w-6-hw)
+		part := ""
+		if w >= 72 && r.right != "" {
+			part = text.Cut(r.right, partWidth)
+			left = text.Cut(r.text, w-6-column)
 		}
 		if on {
 			left = p.env.Paint(theme.Selected, left)
 		}
 		line := " " + p.env.Theme.Pointer(on) + " " + left
-		if hint != "" {
-			line = text.Fit(line, w-1-hintWidth(w)) + p.env.Paint(theme.Muted, hint)
+		if part != "" {
+			line = text.Fit(line, w-1-column) + p.env.Paint(theme.Muted, part)
 		}
 		lines = append(lines, line)
 	}
 	return lines
 }
 
-// hintWidth keeps the right column aligned at its left edge.
-func hintWidth(w int) int { return max(12, w*27/80) }
+// partWidth is the column of the part of the system that a symptom belongs to, at 80 columns.
+const partWidth = 22
 
 // foot says what works here and what does not yet.
 func (p *Page) foot() []string {
 	var lines []string
+	if l := p.whole(); len(l) > 0 {
+		return l
+	}
 	label := func(s string) string { return " " + p.env.Paint(theme.Muted, text.Fit(s, 16)) }
 	if p.err != "" {
 		for _, l := range text.Wrap(p.err, p.w-5) {
@@ -328,8 +331,12 @@ func (p *Page) foot() []string {
 		}
 		return append(lines, "")
 	}
-	if len(p.data.Can) > 0 {
-		lines = append(lines, label("Here you can")+strings.Join(p.data.Can, " · "))
+	for i, l := range text.Wrap(strings.Join(p.data.Can, " · "), p.w-19) {
+		head := label("Here you can")
+		if i > 0 {
+			head = label("")
+		}
+		lines = append(lines, head+l)
 	}
 	if n := len(p.data.Missing); n > 0 {
 		m := p.data.Missing[0]
@@ -341,6 +348,22 @@ func (p *Page) foot() []string {
 	}
 	if len(p.data.Recent) > 0 {
 		lines = append(lines, label("Recent")+strings.Join(p.data.Recent, " · "))
+	}
+	return lines
+}
+
+// whole shows the selected symptom in full when its line had to be cut, and where one would look.
+func (p *Page) whole() []string {
+	rows := p.choices()
+	i := p.rows.Cursor()
+	if p.err != "" || p.command || p.filter == nil || i >= len(rows) || p.h < 16 {
+		return nil
+	}
+	var lines []string
+	for _, s := range []string{rows[i].text, rows[i].hint} {
+		for _, l := range text.Wrap(s, min(p.w, 100)-6) {
+			lines = append(lines, "   "+p.env.Paint(theme.Muted, l))
+		}
 	}
 	return lines
 }

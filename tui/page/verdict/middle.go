@@ -71,9 +71,10 @@ func (p *Page) decided(w, h int) []string {
 		if vantage == "" {
 			vantage = "case"
 		}
-		left := "   " + text.Fit(vantage, 8) + what
+		left := "   " + text.Fit(vantage, 8)
 		right := p.env.Paint(theme.Muted, text.Fit(where, wide)+"  "+text.FitLeft(p.env.Clock(f.At), 8))
-		lines = append(lines, text.Sides(text.Cut(left, w-3-text.Width(right)), right, w-1))
+		left += facts.Cut(what, w-3-text.Width(left)-text.Width(right))
+		lines = append(lines, text.Sides(left, right, w-1))
 	}
 	if cut > 0 {
 		lines = append(lines, "   "+p.env.Paint(theme.Muted, fmt.Sprintf("and %d more: %s", cut, p.env.Keys.Key("evidence"))))

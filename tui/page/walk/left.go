@@ -37,7 +37,9 @@ func (p *Page) left(w, h int) []string {
 			head = road.Word(st, max(80, p.w))
 		}
 		switch {
-		case open[st] || n == 0:
+		case n == 0:
+			lines = append(lines, " "+p.stationWord(st, head)+p.env.Paint(theme.Muted, " –"))
+		case open[st]:
 			lines = append(lines, " "+p.stationWord(st, head))
 		default:
 			lines = append(lines, " "+p.stationWord(st, head)+p.env.Paint(theme.Muted, fmt.Sprintf(" … %d", n)))

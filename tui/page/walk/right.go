@@ -214,7 +214,7 @@ func (p *Page) check(r diag.Result, w int) []string {
 		lines = append(lines, "", p.env.Paint(theme.Muted, "Seen"))
 		for _, f := range fs {
 			what, _ := facts.Words(f)
-			lines = append(lines, "  "+text.Cut(what, w-2))
+			lines = append(lines, "  "+facts.Cut(what, w-2))
 		}
 	}
 	if len(r.Missing) > 0 {
@@ -254,7 +254,11 @@ func (p *Page) third(w, h int) []string {
 	room := max(1, h-1)
 	for _, f := range fs[max(0, len(fs)-room):] {
 		what, where := facts.Words(f)
-		left := text.Fit(p.env.Clock(f.At), 9) + text.Fit(string(f.Vantage), 7) + what
+		left := text.Fit(p.env.Clock(f.At), 9) + text.Fit(string(f.Vantage), 7)
+		if room := w - text.Width(left) - text.Width(where) - 2; room < text.Width(what) {
+			where = "" // what was seen goes before where
+		}
+		left += facts.Cut(what, w-text.Width(left))
 		lines = append(lines, text.Sides(left, p.env.Paint(theme.Muted, where), w))
 	}
 	return lines

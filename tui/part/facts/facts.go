@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"amtmedic/diag"
+	"amtmedic/tui/part/text"
 )
 
 // Words gives what a fact says in one line, and the place that it names (a DNS server), if any.
@@ -34,6 +35,20 @@ func Words(f diag.Fact) (what, where string) {
 		return what + o.Str("dst") + hello(o), ""
 	}
 	return f.Key + "  " + Value(f.Value), ""
+}
+
+// arrow stands between what was asked and what came out.
+const arrow = " → "
+
+// Cut shortens the words of a fact to w columns. What came out is kept, as long as there is room
+// for a little of what was asked.
+func Cut(what string, w int) string {
+	left, right, ok := strings.Cut(what, arrow)
+	room := w - text.Width(arrow+right)
+	if !ok || text.Width(what) <= w || room < 8 {
+		return text.Cut(what, w)
+	}
+	return text.Cut(left, room) + arrow + right
 }
 
 // answer puts a DNS answer into words.

@@ -95,9 +95,15 @@ func Wrap(s string, w int) []string {
 	if s == "" {
 		return nil
 	}
-	lines := strings.Split(ansi.Wrap(s, max(1, w), "-/,"), "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
+	w = max(1, w)
+	var lines []string
+	for _, l := range strings.Split(ansi.Wrap(s, w, ""), "\n") {
+		l = strings.TrimRight(l, " ")
+		if Width(l) > w { // a space before a long word is not counted there
+			lines = append(lines, strings.Split(ansi.Hardwrap(l, w, true), "\n")...)
+			continue
+		}
+		lines = append(lines, l)
 	}
 	return lines
 }
