@@ -37,6 +37,7 @@ type Walk struct {
 	step      Step
 	notice    string
 	done      map[string]string // probe id -> what it was run with
+	checks    map[string]string // probe id -> the check that it serves
 	answered  []string          // question ids, in the order of answering
 	skipped   map[string]bool
 	again     []string // question ids to ask once more, whatever is known
