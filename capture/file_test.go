@@ -81,6 +81,12 @@ func ngIface(o order, link uint16, resol byte) []byte {
 	return ngBlock(o, blockInterface, b)
 }
 
+// snapped sets the snap length of an interface block.
+func snapped(o order, block []byte, n uint32) []byte {
+	o.PutUint32(block[12:], n)
+	return block
+}
+
 func ngPacket(o order, iface uint32, ts uint64, data []byte) []byte {
 	b := o.AppendUint32(nil, iface)
 	b = o.AppendUint32(b, uint32(ts>>32))
@@ -143,7 +149,7 @@ func TestPcapng(t *testing.T) {
 		old = o.AppendUint32(old, 3000)
 		old = o.AppendUint32(o.AppendUint32(old, 1), 60)
 		file := slices.Concat(
-			ngSection(o), ngIface(o, 1, 255), ngIface(o, 113, 3),
+			ngSection(o), snapped(o, ngIface(o, 1, 255), 4), ngIface(o, 113, 3),
 			ngPacket(o, 0, 1700000000123456, []byte{1}),
 			ngBlock(o, 0x0BAD, make([]byte, 100)),
 			ngBlock(o, blockSimple, simple),
@@ -153,7 +159,7 @@ func TestPcapng(t *testing.T) {
 			ngPacket(other, 0, 1024+512, []byte{3}))
 		want := []string{
 			"1 if0 link1 2023-11-14T22:13:20.123456Z 1/1 01",
-			"2 if0 link1 2023-11-14T22:13:20.123456Z 5/5 0707070707",
+			"2 if0 link1 2023-11-14T22:13:20.123456Z 4/5 07070707",
 			"3 if1 link113 1970-01-01T00:00:03Z 1/60 08",
 			"5 if2 link276 1970-01-01T00:00:01.5Z 1/1 03",
 		}

@@ -314,6 +314,16 @@ func TestScenarios(t *testing.T) {
 			"syn@1; synack@2; hello@4 psk; hello@5 psk r1 [syn-not-captured]"},
 		{"second without SYN behind the FIN", func(s *script) { s.up().c(FIN, 0, h).again(1040).c(0, 0, h1) },
 			"syn@1; synack@2; hello@4 psk; closed@4 client fin; hello@5 psk r1 [syn-not-captured]"},
+		{"second without SYN behind the FIN, in halves", func(s *script) {
+			s.up().c(FIN, 0, h).again(1040).c(0, 0, h1[:16]).c(0, 16, h1[16:])
+		}, "syn@1; synack@2; hello@4 psk; closed@4 client fin; hello@6 psk r1 [syn-not-captured]"},
+		{"reset after data, SYN/ACK not captured", func(s *script) { s.syn().c(0, 0, h[:9]).s(RST, 9).c(0, 9, h[9:]).s(RST, 32) },
+			"syn@1; closed@3 server rst; hello@4 psk"},
+		{"packet cut by the capture", func(s *script) {
+			s.up().c(FIN, 0, h)
+			p := s.packets[3]
+			p.Data = p.Data[:14+20+20+20]
+		}, "syn@1; synack@2; closed@4 client fin; partial@4 20 [packet-cut-by-capture,gap]"},
 		{"more bytes behind the hello", func(s *script) {
 			s.up().c(0, 0, h).c(0, 32, h1).c(0, 64, make([]byte, 30000)).c(0, 30064, h1).c(FIN, 30096, nil)
 		}, "syn@1; synack@2; hello@4 psk; closed@8 client fin"},
@@ -492,5 +502,32 @@ func fragments6(size int, backwards bool) func([]byte) [][]byte {
 			slices.Reverse(out)
 		}
 		return out
+	}
+}
+
+// TestFragmentCopies checks that a datagram comes once, whatever is repeated.
+func TestFragmentCopies(t *testing.T) {
+	d, key := newDefrag(), fragKey{src: clientV4.Addr(), dst: serverV4.Addr(), id: 1, proto: protoTCP}
+	first, second := []byte("12345678"), []byte("abc")
+	at := time.Unix(1, 0)
+	for i, step := range []struct {
+		off  int
+		more bool
+		b    []byte
+		want string
+	}{
+		{8, false, second, ""}, {8, false, second, ""}, {0, true, first, "12345678abc"}, {0, true, first, ""}, {8, false, second, ""},
+		{0, true, []byte("87654321"), ""}, {8, false, second, "87654321abc"}, // the same identification again
+		{0, true, []byte("odd"), ""}, {65528, false, first, ""}, {65536, false, first, ""},
+	} {
+		if got := string(d.add(key, at, step.off, step.more, step.b)); got != step.want {
+			t.Errorf("step %d: %q, want %q", i, got, step.want)
+		}
+	}
+	for i := range 2 * maxDatagrams {
+		d.add(fragKey{id: uint32(i)}, at, 0, true, first)
+	}
+	if len(d.open) > maxDatagrams || len(d.age) != len(d.open) {
+		t.Errorf("%d datagrams are kept", len(d.open))
 	}
 }
