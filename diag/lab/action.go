@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 
+	"amtmedic/amt"
 	"amtmedic/diag"
 	"amtmedic/diag/remedy"
 )
@@ -72,7 +73,15 @@ var typePair = []string{"restart the PC, press Ctrl+P", "log in; the factory pas
 // onPC makes a repair that a person does at the simulated PC.
 func onPC(done string, do func(*World) error, steps ...string) repair {
 	return func(w *World, r diag.Remedy) remedy.Action {
-		return byHand(r, "on the simulated PC", steps, func(context.Context) (string, error) { return done, do(w) })
+		return byHand(r, "on the simulated PC", steps, func(ctx context.Context) (string, error) {
+			if err := do(w); err != nil {
+				return "", &amt.Error{Op: "work on the simulated PC", Err: err}
+			}
+			if w.pc.State().Window == "open" {
+				w.pc.awaitTry(ctx)
+			}
+			return done, nil
+		})
 	}
 }
 

@@ -63,7 +63,7 @@ func (m *machine) mebxTakes() (word string, s sim.Screen) {
 func (m *machine) see() map[string]any {
 	s := m.State()
 	seen := map[string]any{
-		"case.method": "psk", "case.expects_setup": true, "client.usb_tried": false, "client.sku": "amt",
+		"case.method": "psk", "case.expects_setup": true, "client.usb_tried": s.PID != "" && m.keyed() == "usb", "client.sku": "amt",
 		"client.nic": "onboard-up", "client.wlan": diag.None, "client.amt_version": s.Version.String(), "client.uuid": s.UUID.String(),
 		"client.enabled": s.Enabled, "client.enable_kind": "enabled",
 	}

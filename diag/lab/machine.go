@@ -22,13 +22,12 @@ type machine struct {
 	clock *clock
 	own   amt.Secret // the MEBx password of this site
 	sound keys.Pair  // what stands on the person's list for this PC
-	first chan struct{}
-	once  sync.Once
 
 	mu      sync.Mutex
-	keyedBy string    // hand, usb or oem
-	began   time.Time // when its hellos were started last; zero when not in this case
-	how     string    // drain or start-call
+	tried   chan struct{} // closed at the end of the first try since the last start; nil then
+	keyedBy string        // hand, usb or oem
+	began   time.Time     // when its hellos were started last; zero when not in this case
+	how     string        // drain or start-call
 }
 
 // settling is how long the world runs faster after the client's hellos were started: what it does
@@ -37,7 +36,7 @@ const settling = 2 * time.Minute
 
 // newMachine makes the PC that the plan describes.
 func newMachine(p *plan, at place, n *network, c *clock) *machine {
-	m := &machine{net: n, clock: c, own: p.id.password, sound: p.id.pair, keyedBy: p.keyedBy, first: make(chan struct{})}
+	m := &machine{net: n, clock: c, own: p.id.password, sound: p.id.pair, keyedBy: p.keyedBy}
 	version, _ := amt.ParseVersion(amtVersion)
 	cfg := sim.Config{UUID: p.id.uuid, Version: version, Enabled: p.enabled, Lease: p.lease(at), Network: n, Clock: c,
 		Patience: dialLimit, OnEvent: m.saw}
@@ -65,10 +64,16 @@ func (p *plan) lease(at place) sim.Lease {
 	return sim.Lease{Address: at.client, Suffix: p.suffix, DNS: []netip.AddrPort{netip.AddrPortFrom(at.clientDNS, dnsPort)}}
 }
 
-// saw notes the end of the first try.
+// saw notes the end of a try.
 func (m *machine) saw(e sim.Event) {
-	if e.Kind == sim.EventAcknowledged || e.Kind == sim.EventUnanswered || e.Kind == sim.EventConnect && e.Err != nil {
-		m.once.Do(func() { close(m.first) })
+	if e.Kind != sim.EventAcknowledged && e.Kind != sim.EventUnanswered && (e.Kind != sim.EventConnect || e.Err == nil) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.tried != nil {
+		close(m.tried)
+		m.tried = nil
 	}
 }
 
@@ -76,6 +81,9 @@ func (m *machine) saw(e sim.Event) {
 func (m *machine) started(how string) {
 	m.mu.Lock()
 	m.began, m.how = m.clock.now(), how
+	if m.tried == nil {
+		m.tried = make(chan struct{})
+	}
 	until := m.began.Add(settling)
 	m.mu.Unlock()
 	m.clock.hasten(until, speed)
@@ -97,17 +105,26 @@ func (m *machine) drain() {
 	m.PowerDrain()
 }
 
-// awaitFirst waits until the first try has come to its end, but not long: a world may be one in
-// which it never does.
-func (m *machine) awaitFirst(ctx context.Context) {
-	t := time.NewTimer(400 * time.Millisecond)
+// awaitTry waits until the first try since the last start has come to its end, but not long: a
+// world may be one in which it never does.
+func (m *machine) awaitTry(ctx context.Context) {
+	m.mu.Lock()
+	tried := m.tried
+	m.mu.Unlock()
+	if tried == nil {
+		return
+	}
+	t := time.NewTimer(tryLimit)
 	defer t.Stop()
 	select {
-	case <-m.first:
+	case <-tried:
 	case <-t.C:
 	case <-ctx.Done():
 	}
 }
+
+// tryLimit is the real time in which a try ends where nothing is broken.
+const tryLimit = 500 * time.Millisecond
 
 var errLockedOut = errors.New("no password that is known here opens the MEBx")
 

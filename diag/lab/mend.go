@@ -71,7 +71,7 @@ func (w *World) renew(suffix string, resolver netip.Addr) {
 func writeRecord(w *World, r diag.Remedy) remedy.Action {
 	resolver := w.network.current().DNS[0]
 	a := remedy.DNSUpdate(remedy.CNAME{ID: r.ID, Server: w.net.real(resolver).String(), Name: w.plan.id.question(),
-		Target: w.plan.id.server, Correct: true})
+		Target: w.plan.id.server, Zone: w.plan.id.suffix, Correct: true})
 	return withInputs(a, map[string]string{remedy.FieldKeyName: updateKey, remedy.FieldKeySecret: w.plan.id.dnsKey})
 }
 
