@@ -54,14 +54,14 @@ func (t Target) follow(ctx context.Context, server, name string, qtype uint16) A
 		if rcode == "" {
 			rcode = fmt.Sprintf("RCODE%d", m.Rcode)
 		}
-		if len(a.CNAME) > 0 && m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
-			a.Open = true // the rcode of the chain's end, which this server may not be for
+		at = a.walk(m.Answer, at)
+		failed := m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError
+		if failed && len(a.CNAME) > 0 && !a.Loop {
+			a.Open = true // the rcode of the chain's end, which this server may not be for or not reach
 			a.Notes = append(a.Notes, "asked for "+strings.TrimSuffix(asked, ".")+" it says "+rcode)
 			return a
 		}
-		a.Rcode = rcode
-		at = a.walk(m.Answer, at)
-		if a.Loop {
+		if a.Rcode = rcode; a.Loop {
 			return a
 		}
 		if len(a.CNAME) > maxChain {

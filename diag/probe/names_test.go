@@ -239,6 +239,12 @@ func TestNamesRcodes(t *testing.T) {
 			}
 		})
 	}
+	t.Run("SERVFAIL with half a chain", func(t *testing.T) {
+		r, _ := ask(t, serve(t, answer(dns.RcodeServerFailure, "provisionserver.corp.example. 60 CNAME ps.far.example.")), "corp.example")
+		if v := r.facts[0].Value.(map[string]any); v["addr"] != nil || v["rcode"] != nil || fmt.Sprint(v["cname"]) != "[ps.far.example]" {
+			t.Errorf("a target that could not be asked is not known to be without address: %v", v)
+		}
+	})
 	t.Run("end of chain refused", func(t *testing.T) {
 		inside := zone(t, "provisionserver.corp.example. CNAME ps.elsewhere.example.")
 		refuse := answer(dns.RcodeRefused)

@@ -2,8 +2,12 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -279,5 +283,80 @@ func TestWireLive(t *testing.T) {
 	}
 	if WireLive(Wire{Side: diag.AtClient}).Needs == "" || WireFile(Wire{Side: diag.AtClient}).Needs == "" {
 		t.Error("a probe without interface or file says that it can run")
+	}
+}
+
+// TestWireRecorded reads what tcpdump recorded of real attempts (see the README beside the file).
+func TestWireRecorded(t *testing.T) {
+	const file = "../../capture/testdata/hellos.pcap"
+	r, err := run(t, WireFile(Wire{Side: diag.AtServer, Name: file, Clients: []netip.Addr{netip.MustParseAddr("10.20.0.7")}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]any{}
+	for _, f := range r.facts {
+		got[f.Key] = append(got[f.Key], f.Value)
+		if f.At.Before(moment.AddDate(-1, 0, 0)) || len(f.Evidence) == 0 {
+			t.Errorf("%s has no time or evidence: %+v", f.Key, f)
+		}
+	}
+	sound := map[string]int{}
+	for _, v := range got["wire.server.hello"] {
+		o := diag.ObjOf(diag.Fact{Value: v})
+		n, _ := o.Num("version")
+		p, _ := o.Texts("problems")
+		sound[fmt.Sprintf("version %.0f, %d problems", n, len(p))]++
+	}
+	if want := map[string]int{"version 2, 0 problems": 3, "version 3, 0 problems": 3, "version 0, 1 problems": 2}; !reflect.DeepEqual(sound, want) {
+		t.Errorf("hellos %v, want %v", sound, want)
+	}
+	if v := got["wire.server.icmp"]; len(v) != 1 || fmt.Sprint(v[0]) != "map[code:13 src:10.20.0.10 type:3]" {
+		t.Errorf("icmp %v", v)
+	}
+	if v := got["wire.back"]; len(v) != 1 || v[0] != "refused" {
+		t.Errorf("back %v", v)
+	}
+	if v := got["wire.server.rst"]; len(v) != 1 {
+		t.Errorf("rst %v", v)
+	}
+	if v := got["wire.server.watch"]; len(v) != 1 || v[0].(map[string]any)["seconds"].(float64) < 5 {
+		t.Errorf("watch %v", v)
+	}
+}
+
+// TestWireLiveLoopback listens on a real interface. It needs the right to capture.
+func TestWireLiveLoopback(t *testing.T) {
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := netip.MustParseAddrPort(gone.Addr().String())
+	_ = gone.Close()
+	w := Wire{Side: diag.AtClient, Name: "lo", Clients: []netip.Addr{to.Addr()}, Ports: []uint16{to.Port()}, For: 4 * time.Second, After: "start-call"}
+	if src, err := capture.OpenLive("lo", capture.LiveOptions{Ports: w.Ports}); errors.Is(err, capture.ErrPermission) || errors.Is(err, capture.ErrNotSupported) || errors.Is(err, capture.ErrNoInterface) {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	} else if c, ok := any(src).(io.Closer); ok {
+		_ = c.Close()
+	}
+	time.AfterFunc(time.Second, func() {
+		if c, err := net.Dial("tcp", to.String()); err == nil {
+			_ = c.Close()
+		}
+	})
+	r, err := run(t, WireLive(w))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]bool{}
+	for _, f := range r.facts {
+		kinds[f.Key] = f.Value != diag.None
+	}
+	for _, k := range []string{"wire.client.syn", "wire.client.rst", "wire.client.watch"} {
+		if !kinds[k] {
+			t.Errorf("no %s among %v, saw %q", k, r.facts, r.saw)
+		}
 	}
 }

@@ -57,7 +57,7 @@ func (g *gatherer) event(e capture.Event) {
 // speaks reports whether an event shows a client that looks for a server.
 func speaks(e capture.Event) bool {
 	switch e.Kind {
-	case capture.KindDHCP:
+	case capture.KindDHCP, capture.KindBack: // every PC takes leases, and managed ones get connections
 		return false
 	case capture.KindDNS:
 		return e.DNS != nil && isServerName(e.DNS.QName)

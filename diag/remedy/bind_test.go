@@ -111,6 +111,11 @@ ns1 A 10.1.0.10
 old A 10.9.9.9
 taken A 10.1.0.77
 wrong CNAME old.corp.example.
+dangling CNAME gone.corp.example.
+outside CNAME ps.elsewhere.example.
+round CNAME about.corp.example.
+about CNAME round.corp.example.
+six AAAA 2001:db8::10
 `)
 	at := fmt.Sprintf("127.0.0.1:%d", port)
 	start(t, at, "corp.example.", path, "-g", "-c", filepath.Join(dir, "named.conf"))
@@ -295,6 +300,28 @@ func TestBINDNeverOverwrites(t *testing.T) {
 	}
 }
 
+// TestNamesAgainstBIND: what a real authoritative server answers to each kind of broken record.
+func TestNamesAgainstBIND(t *testing.T) {
+	at := named(t)
+	for host, want := range map[string]string{
+		"ns1":      "NOERROR [] [10.1.0.10]",
+		"wrong":    "NOERROR [old.corp.example] [10.9.9.9]",
+		"dangling": "NXDOMAIN [gone.corp.example] []",
+		"outside":  "<nil> [ps.elsewhere.example] <nil>", // it is not the server for that name: not known
+		"round":    "SERVFAIL [about.corp.example] []",
+		"six":      "NOERROR [] [2001:db8::10]",
+		"nothing":  "NXDOMAIN [] []",
+	} {
+		v := names(t, at, "corp.example", host)
+		if got := fmt.Sprint(v["rcode"], " ", v["cname"], " ", v["addr"]); got != want {
+			t.Errorf("%s: %s, want %s", host, got, want)
+		}
+	}
+	if v := names(t, at, "other.example", ""); v["rcode"] != "REFUSED" {
+		t.Errorf("a zone that it does not have: %v", v)
+	}
+}
+
 func TestDNSUpdateNobodyThere(t *testing.T) {
 	at := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -345,5 +372,9 @@ func TestDnsmasqByHand(t *testing.T) {
 	}
 	if v := names(t, at, "corp.example", "nothing"); v["rcode"] != "NXDOMAIN" {
 		t.Errorf("no such name: %v", v)
+	}
+	// Without the target in its own hosts dnsmasq does not serve the CNAME at all.
+	if v := names(t, at, "corp.example", "dangling"); len(v["addr"].([]any)) != 0 {
+		t.Errorf("dangling: %v", v)
 	}
 }
