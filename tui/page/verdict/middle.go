@@ -11,6 +11,9 @@ import (
 	"amtmedic/tui/theme"
 )
 
+// wantedMax is the most keys of unknown facts that are named.
+const wantedMax = 6
+
 // labelWidth is the column of the labels in the middle part.
 const labelWidth = 16
 
@@ -177,17 +180,29 @@ func (p *Page) open(w int) []string {
 		add("Would decide", j.Next.Text+" ("+j.Next.ID+")")
 	}
 	add("In order", strings.TrimSuffix(p.inOrder(), ": looked at, in order"))
-	if len(j.Wanted) > 0 {
-		add("Not known", strings.Join(j.Wanted, ", "))
+	if n := len(j.Wanted); n > 0 {
+		s := strings.Join(j.Wanted[:min(n, wantedMax)], ", ")
+		if n > wantedMax {
+			s += fmt.Sprintf(", and %d more", n-wantedMax)
+		}
+		add("Not known", s)
 	}
 	if len(j.Possible) > 0 {
 		lines = append(lines, "", "   "+p.env.Paint(theme.Title, "Would fit so far"))
-		for _, id := range j.Possible {
+		room := max(1, p.h-len(lines)-2)
+		fitting := j.Possible
+		if len(fitting) > room {
+			fitting = fitting[:room-1]
+		}
+		for _, id := range fitting {
 			t := p.env.Title(id)
 			if t == id {
 				t = ""
 			}
 			lines = append(lines, "   "+text.Cut(text.Sides(text.Cut(t, w-6-text.Width(id)), p.env.Paint(theme.Muted, id), w-5), w-4))
+		}
+		if n := len(j.Possible) - len(fitting); n > 0 {
+			lines = append(lines, "   "+p.env.Paint(theme.Muted, fmt.Sprintf("and %d more", n)))
 		}
 	}
 	return append(lines, "", "   "+p.env.Paint(theme.Muted, text.Cut("The walk goes on: "+p.env.Keys.Key("enter")+" leads back to it.", w-4)))

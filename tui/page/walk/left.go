@@ -47,18 +47,43 @@ func (p *Page) left(w, h int) []string {
 		if !open[st] {
 			continue
 		}
+		var part []string
+		at := 0
 		for i, r := range rs {
 			if r.Station != st {
 				continue
 			}
 			on := p.inList && i == p.checks.Cursor()
 			if on || (!p.inList && r.Check == s.Step.Check.ID) {
-				cursorLine = len(lines)
+				at = len(part)
+				cursorLine = len(lines) + at
 			}
-			lines = append(lines, p.checkLine(r, on, w))
+			part = append(part, p.checkLine(r, on, w))
 		}
+		lines = append(lines, p.fewer(part, at, max(3, h-diag.Stations-others(rs, open, st)))...)
 	}
 	return slide(lines, cursorLine, h)
+}
+
+// fewer cuts the checks of one station to room lines around line at, and counts the rest.
+func (p *Page) fewer(part []string, at, room int) []string {
+	if len(part) <= room {
+		return part
+	}
+	room--
+	from := max(0, min(at-room/2, len(part)-room))
+	return append(slices.Clone(part[from:from+room]), p.env.Paint(theme.Muted, fmt.Sprintf("   … %d more", len(part)-room)))
+}
+
+// others counts the lines of checks that stand under other stations.
+func others(rs []diag.Result, open [diag.Stations]bool, but diag.Station) int {
+	n := 0
+	for _, r := range rs {
+		if open[r.Station] && r.Station != but {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *Page) stationWord(st diag.Station, word string) string {

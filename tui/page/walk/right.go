@@ -22,7 +22,7 @@ func (p *Page) busy() bool {
 // right draws the one thing that is done now.
 func (p *Page) right(w, h int) []string {
 	s := p.env.Snap
-	if p.client && p.env.Practice() && p.w < threePanes {
+	if p.client && p.env.Practice() && p.w < twoPanes {
 		return p.screen(w, h)
 	}
 	if p.inList {
@@ -189,8 +189,11 @@ func (p *Page) stuck(w int) []string {
 	if n := len(s.Skipped); n > 0 {
 		lines = append(append(lines, text.Wrap(fmt.Sprintf("%d skipped: %s", n, strings.Join(s.Skipped, ", ")), w)...), "")
 	}
-	for _, l := range [][2]string{{k.Key("answer"), "answer a question now"}, {k.Key("recheck"), "walk the road once more"},
-		{k.Key("undo"), "take the last answer back"}, {k.Key("enter"), "what is known so far"}} {
+	ways := [][2]string{{k.Key("recheck"), "walk the road once more"}, {k.Key("undo"), "take the last answer back"}, {k.Key("enter"), "what is known so far"}}
+	if len(p.env.Ask) > 0 {
+		ways = append([][2]string{{k.Key("answer"), "answer a question now"}}, ways...)
+	}
+	for _, l := range ways {
 		lines = append(lines, text.Cut(" "+text.Fit(p.env.Paint(theme.Accent, l[0]), 7)+l[1], w))
 	}
 	return lines
@@ -235,10 +238,22 @@ func (p *Page) screen(w, h int) []string {
 	}
 	side := p.env.Paint(theme.Muted, "│")
 	lines := []string{p.env.Paint(theme.Title, text.Cut("The practice PC's screen", w)), edge("┌", "┐")}
-	for _, l := range s.Client[:min(len(s.Client), max(0, h-4))] {
+	var body []string
+	for _, l := range s.Client {
+		if l == "" {
+			body = append(body, "")
+		}
+		for i, part := range text.Wrap(l, inner) {
+			if i > 0 {
+				part = text.FitLeft(part, inner) // what is left of a value stands at the right
+			}
+			body = append(body, part)
+		}
+	}
+	for _, l := range body[:min(len(body), max(0, h-4))] {
 		lines = append(lines, side+" "+text.Fit(l, inner)+" "+side)
 	}
-	return append(lines, edge("└", "┘"), p.env.Paint(theme.Muted, text.Cut(p.env.Keys.Key("drain")+" drains it: power off, and the hellos start again", w)))
+	return append(lines, edge("└", "┘"), p.env.Paint(theme.Muted, text.Cut(p.env.Keys.Key("drain")+" drains it; its hellos start again", w)))
 }
 
 // third is the column of wide windows: the practice PC, or the newest facts.

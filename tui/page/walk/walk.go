@@ -4,6 +4,7 @@ package walk
 
 import (
 	"fmt"
+	"slices"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -118,7 +119,7 @@ func (p *Page) stepKey(k tea.KeyMsg) tea.Cmd {
 		return page.Send(page.Drain{})
 	case m.Is(k, keymap.Client) && p.env.Practice():
 		p.client = !p.client
-	case m.Is(k, keymap.Answer):
+	case m.Is(k, keymap.Answer) && len(p.env.Ask) > 0:
 		return page.Send(page.Goto{Name: "answer"})
 	case m.Is(k, keymap.Recheck):
 		return page.Send(page.Recheck{Check: p.recheckWhat()})
@@ -190,8 +191,12 @@ func (p *Page) selected() (diag.Result, bool) {
 // Captures reports whether esc is for the page itself.
 func (p *Page) Captures() bool { return p.inList || p.Typing() }
 
-// Hints lists the keys for the present step.
+// Hints lists the keys for the present step, without what cannot be done now.
 func (p *Page) Hints() []keymap.Hint {
+	return slices.DeleteFunc(p.hints(), func(h keymap.Hint) bool { return h.Action == keymap.Answer && len(p.env.Ask) == 0 })
+}
+
+func (p *Page) hints() []keymap.Hint {
 	if p.Typing() {
 		return []keymap.Hint{keymap.Do(keymap.Enter, "take it"), keymap.Do(keymap.Back, "back to the answers")}
 	}
@@ -236,6 +241,11 @@ func (p *Page) View() []string {
 			return text.Block(p.left(p.w-2, p.h), p.w, p.h)
 		}
 		return pad(text.Block(p.right(p.w-2, p.h), p.w-2, p.h))
+	case p.w < threePanes && p.client && p.env.Practice() && !p.inList:
+		// The PC takes the place of the list: an answer is looked up beside its question.
+		lw := p.w * 11 / 20
+		return text.Columns(bar, p.h, text.Column{Lines: pad(p.screen(lw-2, p.h)), Width: lw - 1},
+			text.Column{Lines: p.right(p.w-lw-2, p.h), Width: p.w - lw - 2})
 	case p.w < threePanes:
 		lw := leftWidth + (p.w-80)/6
 		return text.Columns(bar, p.h, text.Column{Lines: p.left(lw-1, p.h), Width: lw - 1},
