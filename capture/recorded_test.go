@@ -275,3 +275,54 @@ func TestForeignCutPackets(t *testing.T) {
 		t.Errorf("%d partial, want %d", got, want)
 	}
 }
+
+// TestForeignPcapngSuite reads the pcapng test files that come with gopacket (both byte orders, every
+// kind of block, several sections and interfaces) and compares time and lengths of their packets
+// with what tshark reads. All files with AMTMEDIC_LONG, else those with several kinds of blocks.
+func TestForeignPcapngSuite(t *testing.T) {
+	tool(t, "tshark", "go")
+	dir := strings.TrimSpace(output(t, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/gopacket"))
+	pattern := "test[12]??.pcapng"
+	if os.Getenv("AMTMEDIC_LONG") != "" {
+		pattern = "test[012]??.pcapng"
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "pcapgo", "tests", "*", pattern))
+	if err != nil || len(files) == 0 {
+		lack(t, "the test files of gopacket are not there")
+	}
+	for _, name := range files {
+		t.Run(filepath.Join(filepath.Base(filepath.Dir(name)), filepath.Base(name)), func(t *testing.T) {
+			// tshark shows a custom block as a row of its own, and no time for a simple packet
+			var want []string
+			for row := range strings.Lines(output(t, "tshark", "-r", name, "-T", "fields", "-e", "frame.protocols",
+				"-e", "frame.time_epoch", "-e", "frame.len", "-e", "frame.cap_len")) {
+				f := strings.Split(strings.TrimRight(row, "\n"), "\t")
+				if f[0] != "data" {
+					want = append(want, strings.Join(f[1:], " "))
+				}
+			}
+			f, err := OpenFile(name, func(s string) { t.Error(s) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			n := 0
+			if err := f.Run(context.Background(), func(p *Packet) error {
+				if p.Number != n+1 || n >= len(want) {
+					t.Fatalf("packet %d after %d, tshark has %d", p.Number, n, len(want))
+				}
+				at := fmt.Sprintf("%d.%09d", p.Time.Unix(), p.Time.Nanosecond())
+				if strings.HasPrefix(want[n], " ") {
+					at = ""
+				}
+				if got := fmt.Sprintf("%s %d %d", at, p.OrigLen, len(p.Data)); got != want[n] {
+					t.Errorf("packet %d: %s, tshark has %s", p.Number, got, want[n])
+				}
+				n++
+				return nil
+			}); err != nil || n != len(want) {
+				t.Errorf("%d packets, tshark has %d; %v", n, len(want), err)
+			}
+		})
+	}
+}
