@@ -332,7 +332,7 @@ func TestWireLiveLoopback(t *testing.T) {
 	}
 	to := netip.MustParseAddrPort(gone.Addr().String())
 	_ = gone.Close()
-	w := Wire{Side: diag.AtClient, Name: "lo", Clients: []netip.Addr{to.Addr()}, Ports: []uint16{to.Port()}, For: 4 * time.Second, After: "start-call"}
+	w := Wire{Side: diag.AtClient, Name: "lo", Clients: []netip.Addr{to.Addr()}, Ports: []uint16{to.Port()}, For: 2 * time.Second, After: "start-call"}
 	if src, err := capture.OpenLive("lo", capture.LiveOptions{Ports: w.Ports}); errors.Is(err, capture.ErrPermission) || errors.Is(err, capture.ErrNotSupported) || errors.Is(err, capture.ErrNoInterface) {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
@@ -341,7 +341,7 @@ func TestWireLiveLoopback(t *testing.T) {
 	} else if c, ok := any(src).(io.Closer); ok {
 		_ = c.Close()
 	}
-	time.AfterFunc(time.Second, func() {
+	time.AfterFunc(700*time.Millisecond, func() {
 		if c, err := net.Dial("tcp", to.String()); err == nil {
 			_ = c.Close()
 		}
