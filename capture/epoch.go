@@ -156,7 +156,8 @@ func (t *table) remove(e *epoch) {
 }
 
 // pick finds the attempt that a segment at seq belongs to: the one whose first byte lies closest
-// below. An unsure attempt may also begin later than it was thought to.
+// below. An unsure attempt may also begin before what was seen of it; a finished one takes what does
+// not join on only when nothing else fits.
 func (t *table) pick(f flow, seq uint32, now time.Time) *epoch {
 	var best, above, loose *epoch
 	bestOff, aboveOff := window+1, -window-1

@@ -347,3 +347,72 @@ func TestLiveErrors(t *testing.T) {
 		t.Errorf("without rights: %v", err)
 	}
 }
+
+// TestLiveKeepsUp floods a veth pair with frames that the filter refuses and a few that it takes:
+// none of those may be lost, and the refused ones must cost next to nothing.
+func TestLiveKeepsUp(t *testing.T) {
+	if os.Getenv("AMTMEDIC_LONG") == "" {
+		t.Skip("AMTMEDIC_LONG is not set")
+	}
+	isolated(t, func(t *testing.T) {
+		output(t, "ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
+		output(t, "ip", "link", "set", "va", "up")
+		output(t, "ip", "link", "set", "vb", "up")
+		other, err := Frame(clientV4, mustPort("10.1.0.10:443"), ACK, 5, 5, make([]byte, 650))
+		if err != nil {
+			t.Fatal(err)
+		}
+		syn, err := Frame(clientV4, serverV4, SYN, 1, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		ifi, err := net.InterfaceByName("va")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := OpenLive("vb", LiveOptions{Warn: func(s string) { t.Error(s) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ctx, cancel := context.WithCancel(context.Background())
+		const count, every = 1_000_000, 600
+		var took time.Duration
+		go func() {
+			defer time.AfterFunc(300*time.Millisecond, cancel)
+			start := time.Now()
+			for i := range count {
+				f := other
+				if i%every == 0 {
+					f = syn
+				}
+				if err := unix.Sendto(fd, f, 0, &unix.SockaddrLinklayer{Ifindex: ifi.Index}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			took = time.Since(start)
+		}()
+		before := cpuTime()
+		got := 0
+		_ = l.Run(ctx, func(p *Packet) error {
+			if bytes.Equal(p.Data, syn) {
+				got++
+			}
+			return nil
+		})
+		used := cpuTime() - before
+		t.Logf("%d frames in %v, %v of processor time", count, took.Round(time.Millisecond), used.Round(time.Millisecond))
+		if want := (count + every - 1) / every; got != want || l.Stats().Dropped != 0 {
+			t.Errorf("%d of %d wanted frames, %+v", got, want, l.Stats())
+		}
+		if used > 300*time.Millisecond {
+			t.Errorf("%v of processor time", used)
+		}
+	})
+}
