@@ -63,6 +63,7 @@ func recordedFacts(e *env, name string) (id string, facts []diag.Fact, at time.T
 		if err != nil {
 			return "", nil, at, err
 		}
+		printProblems(e.stderr, "bundle", r.Problems)
 		return r.Case, r.Facts, r.Moment, nil
 	}
 	in := e.stdin

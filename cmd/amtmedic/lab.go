@@ -112,7 +112,7 @@ func startPractice(ctx context.Context, faults []string, seed int64, given []dia
 	}
 	world, err := lab.New(ctx, lab.Options{Faults: faults, Seed: seed, Dir: book.Folder()})
 	if err != nil {
-		return nil, errors.Join(err, book.Close())
+		return nil, errors.Join(err, book.Discard())
 	}
 	walk, err := flow.New(flow.Options{World: world, Journal: book, Judge: check.Judge, Info: checkInfo, Facts: given, ReadOnly: readOnly})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -156,7 +157,7 @@ func openRecorded(ctx context.Context, path string) (flow.Walker, func() error, 
 	if err == nil {
 		id, facts, at = r.Case, r.Facts, r.Moment
 	} else if !bundle.IsBundle(path) {
-		id, facts, at, err = recordedFacts(&env{}, path)
+		id, facts, at, err = recordedFacts(&env{stderr: io.Discard}, path)
 	}
 	if err != nil {
 		return nil, nil, err
