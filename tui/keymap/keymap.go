@@ -243,3 +243,15 @@ func (m *Map) Line(h Hint) (keys, help string) {
 	}
 	return strings.Join(names, "  "), r.Help
 }
+
+// Markdown gives the key page of the guide.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString("| name | keys | does |\n|---|---|---|\n")
+	m, _ := New(nil)
+	for _, r := range table {
+		keys, help := m.Line(Hint{Action: r.Action})
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Action, "`"+strings.ReplaceAll(keys, "  ", "` `")+"`", help)
+	}
+	return b.String()
+}

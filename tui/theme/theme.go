@@ -6,6 +6,7 @@ package theme
 import (
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/lipgloss"
 	"github.com/muesli/termenv"
@@ -133,6 +134,32 @@ func (t *Theme) Paint(r Role, s string) string {
 		return s
 	}
 	return t.styles[r].Inline(true).Render(s)
+}
+
+// Match paints the places where a word of the filter stands, so that a person sees why a row fits.
+func (t *Theme) Match(s, filter string) string {
+	words := strings.Fields(strings.ToLower(filter))
+	low := strings.ToLower(s)
+	if len(words) == 0 || len(low) != len(s) { // lower case of other length: places would not agree
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		n := 0
+		for _, w := range words {
+			if strings.HasPrefix(low[i:], w) {
+				n = max(n, len(w))
+			}
+		}
+		if n == 0 {
+			_, n = utf8.DecodeRuneInString(s[i:])
+			b.WriteString(s[i : i+n])
+		} else {
+			b.WriteString(t.styles[Accent].Inline(true).Underline(true).Render(s[i : i+n]))
+		}
+		i += n
+	}
+	return b.String()
 }
 
 // State is how one light looks and reads.

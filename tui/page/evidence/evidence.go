@@ -211,8 +211,11 @@ func (p *Page) row(f diag.Fact, on bool) string {
 		room -= 19
 	}
 	left := text.Fit(p.env.Clock(f.At), 9) + text.Fit(string(f.Vantage), 7) + facts.Cut(what, room-16)
-	if on {
+	switch {
+	case on:
 		left = p.env.Paint(theme.Selected, left)
+	case p.filter != nil:
+		left = p.env.Theme.Match(left, p.filter.Value())
 	}
 	row := " " + p.env.Theme.Pointer(on) + mark + left
 	if p.w < 72 {

@@ -189,8 +189,11 @@ func (p *Faults) row(f page.Fault, on bool) string {
 	}
 	what = text.Cut(what, max(10, w-36))
 	id := text.Fit(f.ID, 29)
-	if on {
+	switch {
+	case on:
 		what, id = p.env.Paint(theme.Selected, what), p.env.Paint(theme.Selected, id)
+	case p.filter != nil:
+		what, id = p.env.Theme.Match(what, p.filter.Value()), p.env.Theme.Match(id, p.filter.Value())
 	}
 	left := " " + p.env.Theme.Pointer(on) + " " + id + " " + what
 	if f.Available {

@@ -291,8 +291,11 @@ func (p *Page) list(rows []row, h int) []string {
 			part = text.Cut(r.right, partWidth)
 			left = text.Cut(r.text, w-6-column)
 		}
-		if on {
+		switch {
+		case on:
 			left = p.env.Paint(theme.Selected, left)
+		case p.filter != nil:
+			left = p.env.Theme.Match(left, p.filter.Value())
 		}
 		line := " " + p.env.Theme.Pointer(on) + " " + left
 		if part != "" {

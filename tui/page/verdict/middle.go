@@ -109,6 +109,9 @@ func (p *Page) context(w int) []string {
 		}
 		add("! Contradicted", strings.Join(keys, ", "))
 	}
+	if j.Healthy() && len(j.Remedies) > 0 {
+		add("What is next", next[j.Verdict])
+	}
 	add("Would change it", j.Change)
 	return lines
 }
