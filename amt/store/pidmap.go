@@ -223,3 +223,24 @@ func (s *Store) scanPair(rows *sql.Rows) (Pair, error) {
 	}
 	return p, nil
 }
+
+// RemoveKey takes the row of a PID out of the PID map again, for the undo of an import. A row that
+// a client has used stays: ErrDenied. A PID without a row is no error.
+func (s *Store) RemoveKey(ctx context.Context, p amt.PID) error {
+	err := s.write(ctx, func(t *tx) error {
+		var used int
+		switch err := t.row(`SELECT used FROM csti_pid_map WHERE pid=?`, []any{string(p)}, &used); {
+		case errors.Is(err, sql.ErrNoRows):
+			return nil
+		case err != nil:
+			return err
+		case used != 0:
+			return fmt.Errorf("%w: a client has used the pair", ErrDenied)
+		}
+		return t.exec(`DELETE FROM csti_pid_map WHERE pid=? AND used=0`, string(p))
+	})
+	if err != nil {
+		return &amt.Error{Op: "remove key", Subject: p.Dashed(), Err: err}
+	}
+	return nil
+}
