@@ -71,7 +71,7 @@ func (m *machine) saw(e sim.Event) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.tried != nil {
+	if m.tried != nil && !e.At.Before(m.began.Add(bootTime)) { // not one that the restart cut short
 		close(m.tried)
 		m.tried = nil
 	}
@@ -122,6 +122,9 @@ func (m *machine) awaitTry(ctx context.Context) {
 	case <-ctx.Done():
 	}
 }
+
+// bootTime is what firmware needs at least from its start to its first try.
+const bootTime = 4 * time.Second
 
 // tryLimit is the real time in which a try ends where nothing is broken.
 const tryLimit = 500 * time.Millisecond

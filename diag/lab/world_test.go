@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"amtmedic/diag"
-	"amtmedic/diag/check"
 	"amtmedic/diag/probe"
 )
 
@@ -108,22 +107,5 @@ func (n *notes) run(p probe.Probe) {
 	defer cancel()
 	if err := p.Run(ctx, n); err != nil {
 		n.t.Errorf("probe %s: %v", p.ID, err)
-	}
-}
-
-func TestX(t *testing.T) {
-	for _, f := range append(List(), Fault{ID: "none", Available: true}) {
-		if !f.Available {
-			continue
-		}
-		t.Run(f.ID, func(t *testing.T) {
-			w := newWorld(t, 1, f.ID)
-			n := walk(t, w)
-			j := check.Judge(n.facts, w.Now())
-			t.Logf("VERDICT %s %s %s further %v next %v complete %v", f.ID, j.Verdict, j.Confidence, j.Further, j.Next, j.Complete)
-			for _, r := range j.Remedies {
-				t.Logf("REM %+v", r)
-			}
-		})
 	}
 }

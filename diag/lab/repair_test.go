@@ -1,0 +1,82 @@
+package lab
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"amtmedic/diag"
+	"amtmedic/diag/check"
+)
+
+// Every world can be repaired by the remedies that its verdict proposes, in their order, a
+// destructive one only when no harmless one is left. Each is previewed first.
+func TestRepair(t *testing.T) {
+	for i, id := range everyFault() {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			buildable(t, id)
+			begin := time.Now()
+			w := newWorld(t, int64(100+i), id)
+			j := judge(t, w)
+			for tried := map[string]bool{}; !j.Healthy(); j = judge(t, w) {
+				if !repairOnce(t, w, &j, tried) {
+					t.Fatalf("nothing left to repair %s with", j.Verdict)
+				}
+			}
+			if j.Verdict != "ok-in-progress" || len(j.Further) > 0 {
+				t.Errorf("ends in %s, further %v", j.Verdict, j.Further)
+			}
+			if d := time.Since(begin); d > 10*time.Second {
+				t.Errorf("took %v", d)
+			}
+		})
+	}
+}
+
+func judge(t *testing.T, w *World) diag.Judgement {
+	t.Helper()
+	return check.Judge(walk(t, w).facts, w.Now())
+}
+
+// repairOnce applies the first remedy that was not tried and that this world has, and then restarts
+// the hello if that is proposed.
+func repairOnce(t *testing.T, w *World, j *diag.Judgement, tried map[string]bool) bool {
+	t.Helper()
+	done := false
+	for _, r := range j.Remedies {
+		a, ok := w.Action(j, r)
+		restart := r.ID == "rm-restart-hello"
+		if !ok || tried[r.ID] && !restart || done && !restart {
+			continue
+		}
+		tried[r.ID] = true
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		p, err := a.Plan(ctx)
+		if err != nil || p.Title == "" || a.ID != r.ID || (p.Confirm == "" && len(p.ByHand) == 0) || len(p.Fields) > 0 {
+			t.Errorf("%s: plan %+v, %v", r.ID, p, err)
+		}
+		said, err := a.Apply(ctx, nil)
+		cancel()
+		if err != nil || said == "" {
+			t.Errorf("%s: %q, %v", r.ID, said, err)
+		}
+		done = true
+	}
+	return done
+}
+
+// Every remedy of the table is one that the catalogue proposes for some cause.
+func TestRemediesAreOfTheCatalogue(t *testing.T) {
+	known := map[string]bool{"rm-restart-hello": true}
+	for _, c := range check.Causes() {
+		for _, r := range c.Remedies {
+			known[r.ID] = true
+		}
+	}
+	for id := range repairs {
+		if !known[id] {
+			t.Errorf("no cause has the remedy %s", id)
+		}
+	}
+}
