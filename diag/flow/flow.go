@@ -62,6 +62,7 @@ const (
 	Thinking StepKind = iota
 	Probing           // a probe runs
 	Asking            // a person is asked
+	Planned           // the cause is repaired; the next step of the repair plan is due
 	Decided           // a verdict stands
 	Stuck             // nothing left to measure or ask here
 )
@@ -71,6 +72,7 @@ type Step struct {
 	Kind     StepKind
 	Check    Info
 	Question *probe.Question // when asking
+	Remedy   *diag.Remedy    // when planned: what is due
 	What     string          // when probing: what it does
 	Since    time.Time       // when probing, in world time
 	Until    time.Time       // zero while not known

@@ -29,6 +29,9 @@ func (w *Walk) pick() (*probe.Probe, *probe.Question) {
 	if p := w.open(probes, func(c probe.Cost) bool { return c <= probe.Reach }); p != nil {
 		return p, nil
 	}
+	if w.then != nil && !w.stillBroken() {
+		return nil, nil // the plan's next step comes before anything is asked or waited for
+	}
 	settled := w.j.Verdict != "" && w.j.Confidence == diag.Proven && !(w.j.Healthy() && len(w.j.Further) > 0)
 	if settled && !w.clientOpen(v) && !w.restarted {
 		return nil, nil
@@ -50,6 +53,22 @@ func (w *Walk) pick() (*probe.Probe, *probe.Question) {
 		}
 	}
 	return nil, nil
+}
+
+// stillBroken: a cause is proven, so the plan of an earlier one has to wait.
+func (w *Walk) stillBroken() bool {
+	return w.j.Verdict != "" && !w.j.Healthy() && w.j.Confidence == diag.Proven
+}
+
+// due gives the step of the repair plan that is to be done now.
+func (w *Walk) due() *diag.Remedy {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.then == nil || w.stillBroken() {
+		return nil
+	}
+	r := *w.then
+	return &r
 }
 
 // clientOpen: a fault is proven further on, but nothing is known yet of the client itself, where

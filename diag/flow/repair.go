@@ -19,6 +19,7 @@ var errByHand = errors.New("this is done by hand")
 // Apply does a remedy and checks the road again. The intent is journaled before anything is
 // written. A remedy by hand is noted as done by the engineer.
 func (w *Walk) Apply(ctx context.Context, r diag.Remedy, inputs map[string]string) (string, error) {
+	plan := w.judgement().Remedies
 	done, err := w.apply(ctx, r, inputs)
 	if errors.Is(err, errByHand) {
 		if err := w.log(Action{Remedy: r.ID, Stage: "done", Title: r.Text, Detail: "by hand, as the engineer says"}); err != nil {
@@ -32,10 +33,24 @@ func (w *Walk) Apply(ctx context.Context, r diag.Remedy, inputs map[string]strin
 	if err != nil {
 		return "", err
 	}
+	w.goOn(r, plan)
 	w.say(done)
 	w.expire()
 	w.Recheck("")
 	return done, nil
+}
+
+// goOn notes what the plan has left behind a remedy: the restart of the hello, which is its last step.
+func (w *Walk) goOn(r diag.Remedy, plan []diag.Remedy) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r.ID == restartHello {
+		w.then = nil
+		return
+	}
+	if left := restarts(plan, r); len(left) > 0 {
+		w.then = &left[0]
+	}
 }
 
 func (w *Walk) apply(ctx context.Context, r diag.Remedy, inputs map[string]string) (string, error) {
@@ -123,7 +138,7 @@ func (w *Walk) UndoRemedy(ctx context.Context) error {
 		return err
 	}
 	w.mu.Lock()
-	w.undo = nil
+	w.undo, w.then = nil, nil
 	w.mu.Unlock()
 	w.say("taken back: " + act.Title)
 	w.Recheck("")
@@ -137,7 +152,7 @@ func Settle(ctx context.Context, w *Walk) (Snapshot, error) {
 	for {
 		s := w.Snapshot()
 		switch s.Step.Kind {
-		case Decided, Stuck:
+		case Decided, Stuck, Planned:
 			return s, nil
 		case Asking:
 			w.answerFrom(client, s)

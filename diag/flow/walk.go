@@ -42,7 +42,8 @@ type Walk struct {
 	skipped   map[string]bool
 	again     []string // question ids to ask once more, whatever is known
 	stop      context.CancelFunc
-	restarted bool // the hello was restarted: what comes of it is worth waiting for
+	restarted bool         // the hello was restarted: what comes of it is worth waiting for
+	then      *diag.Remedy // the next step of the repair plan, after a repair
 	undo      func(context.Context) error
 	undoOf    Action
 }
@@ -73,6 +74,8 @@ func (w *Walk) Run(ctx context.Context) error {
 			continue
 		case q != nil:
 			w.setStep(Step{Kind: Asking, Check: w.o.Info(q.Check), Question: q, Since: w.o.World.Now()})
+		case w.due() != nil:
+			w.setStep(Step{Kind: Planned, Remedy: w.due(), Since: w.o.World.Now()})
 		case w.judgement().Verdict != "":
 			w.setStep(Step{Kind: Decided, Since: w.o.World.Now()})
 		default:
@@ -248,6 +251,9 @@ func (w *Walk) Skip() {
 		w.leave(q.ID)
 		w.skipped[q.ID] = true
 		w.again = slices.DeleteFunc(w.again, func(id string) bool { return id == q.ID })
+	}
+	if w.step.Kind == Planned {
+		w.then, w.step = nil, Step{Since: w.o.World.Now()}
 	}
 	if w.stop != nil {
 		w.stop()
