@@ -27,6 +27,10 @@ const UnknownValue = "unknown"
 // None is the value that says: looked, and nothing there.
 const None = "none"
 
+// Derived is the probe of a fact that follows from others. It is shown and kept, and derived anew
+// whenever a case is judged.
+const Derived = "derived"
+
 // Fact is one observation. Value is the normal form that its key's form makes of the JSON value:
 // string, bool, float64, []any or map[string]any.
 type Fact struct {
@@ -150,20 +154,26 @@ func readFact(b []byte) (Fact, error) {
 		Vantage  Vantage
 		Key      string
 		Value    json.RawMessage
-		Probe    string
+		Probe    any
 		Evidence Evidence
 	}
 	if err := json.Unmarshal(b, &raw); err != nil {
 		return Fact{Key: raw.Key}, jsonError(err)
 	}
-	f := Fact{Vantage: raw.Vantage, Key: raw.Key, Probe: raw.Probe, Evidence: raw.Evidence}
+	f := Fact{Vantage: raw.Vantage, Key: raw.Key, Evidence: raw.Evidence}
+	if raw.Probe != nil {
+		f.Probe = fmt.Sprint(raw.Probe)
+	}
+	if f.Vantage == UnknownValue {
+		f.Vantage = ""
+	}
 	if f.Key == "" {
 		return f, errors.New("no key")
 	}
-	if raw.Value == nil && !bytes.Contains(b, []byte(`"value"`)) {
+	if raw.Value == nil {
 		return f, errors.New("no value")
 	}
-	if len(raw.At) > 0 && string(raw.At) != "null" {
+	if len(raw.At) > 0 && string(raw.At) != "null" && string(raw.At) != `"unknown"` {
 		var s string
 		if json.Unmarshal(raw.At, &s) != nil {
 			return f, errors.New("at is not a text such as 2026-11-23T10:00:00Z")
@@ -174,10 +184,8 @@ func readFact(b []byte) (Fact, error) {
 		}
 		f.At = t.UTC()
 	}
-	if raw.Value != nil {
-		if err := json.Unmarshal(raw.Value, &f.Value); err != nil {
-			return f, jsonError(err)
-		}
+	if err := json.Unmarshal(raw.Value, &f.Value); err != nil {
+		return f, jsonError(err)
 	}
 	return Make(f)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -71,6 +72,9 @@ var (
 	number = form{"a number", func(v any) (any, error) {
 		switch n := v.(type) {
 		case float64:
+			if math.IsNaN(n) || math.IsInf(n, 0) {
+				break
+			}
 			return n, nil
 		case int:
 			return float64(n), nil
@@ -157,6 +161,49 @@ var (
 		return strings.ToUpper(s), nil
 	})
 )
+
+// algorithm is the digest algorithm of a root hash, as a hello or a tool names it.
+var algorithm = textForm("sha1, sha256, sha384 or unknown-N", func(s string) (string, error) {
+	s = strings.ToLower(s)
+	if slices.Contains([]string{"sha1", "sha256", "sha384"}, s) {
+		return s, nil
+	}
+	if n, ok := strings.CutPrefix(s, "unknown-"); ok {
+		if _, err := strconv.ParseUint(n, 10, 8); err == nil {
+			return s, nil
+		}
+	}
+	return "", fmt.Errorf("%s is none of sha1, sha256, sha384, unknown-N", show(s))
+})
+
+// addressMaybePort is who sent or got a packet: with its port where the capture gave it.
+var addressMaybePort = textForm("an address, with :port where known", func(s string) (string, error) {
+	if v, err := addressPort.norm(s); err == nil {
+		return v.(string), nil
+	}
+	v, err := address.norm(s)
+	if err != nil {
+		return "", fmt.Errorf("%s is neither an address nor address:port", show(s))
+	}
+	return v.(string), nil
+})
+
+// numberOrWord is for codes that tools print as a number or as a word.
+var numberOrWord = form{"a number or a word", func(v any) (any, error) {
+	if s, ok := v.(string); ok {
+		return strings.TrimSpace(s), nil
+	}
+	return number.norm(v)
+}}
+
+// loginStatus is the answer to a digest log-in.
+var loginStatus = form{"200 or 401, as text too", func(v any) (any, error) {
+	n, err := numberOrText.norm(v)
+	if err == nil && n.(float64) != 200 && n.(float64) != 401 {
+		err = fmt.Errorf("%s is neither 200 nor 401", show(v))
+	}
+	return n, err
+}}
 
 func addressPortOf(host, port, whole string) (string, error) {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {

@@ -55,15 +55,22 @@ var (
 	connectForm = enum("connect", "refused", "timeout", "unreachable")
 	backForm    = enum("ok", "refused", "timeout", "tls-alert", "tls-closed", "tls-version", "not-attempted")
 	mpsForm     = enum("none", "ok", "tls-alert", "tls-closed", "tls-version")
-	hashForm    = object(fields{"algorithm": anyText, "digest": digestForm})
-	triedForm   = listOf(object(fields{"version": anyText, "ok": boolean}))
-	nameRow     = fields{"uuid": uuidForm, "fqdn": name, "age_s": number}
-	questions   = object(fields{"qname": name, "rcode": upper, "cname": listOf(name), "addr": listOf(address),
+	hashForm    = object(fields{"algorithm": algorithm, "digest": digestForm})
+	suffixForm  = textForm("a name, or an empty text", func(s string) (string, error) {
+		if s = strings.ToLower(strings.TrimSuffix(s, ".")); s == None {
+			return "", nil // looked, and nothing there
+		}
+		return s, nil
+	})
+	triedForm = listOf(object(fields{"version": anyText, "ok": boolean}))
+	nameRow   = fields{"uuid": uuidForm, "fqdn": name, "age_s": count}
+	questions = object(fields{"qname": name, "rcode": upper, "cname": listOf(name), "addr": listOf(address),
 		"server": hostMaybePort, "timeout": boolean})
-	synForm   = noneOr(object(fields{"dst": addressPort, "src": addressPort}))
-	icmpForm  = noneOr(object(fields{"src": address, "type": number, "code": number}))
-	helloForm = noneOr(object(fields{"version": number, "uuid": uuidForm, "pid": pidForm, "hashes": listOf(hashForm),
-		"retry": count, "src": addressPort, "dst": addressPort, "length": count, "problems": listOf(anyText)}))
+	synForm    = noneOr(object(fields{"dst": addressPort, "src": addressPort}))
+	answerForm = noneOr(object(fields{"src": addressMaybePort, "dst": addressMaybePort}))
+	icmpForm   = noneOr(object(fields{"src": addressMaybePort, "type": numberOrWord, "code": numberOrWord}))
+	helloForm  = noneOr(object(fields{"version": number, "uuid": uuidForm, "pid": pidForm, "hashes": listOf(hashForm),
+		"retry": count, "src": addressMaybePort, "dst": addressMaybePort, "length": count, "problems": listOf(anyText)}))
 	watchForm = object(fields{"seconds": count, "after": enum("drain", "start-call", "nothing"), "power": enum("s0", "s3", "s5")})
 )
 
@@ -103,9 +110,7 @@ var clientKeys = []Key{
 	key("client.window", enum("open", "expired", "never-opened"), "the time in which hellos are sent"),
 	key("client.nic", enum("onboard-up", "onboard-down", "other-nic-only"), "which network port is in use"),
 	key("client.ip_mode", enum("dhcp-lease", "static", "none"), "how the ME gets its address"),
-	key("client.suffix", textForm("a name, or an empty text", func(s string) (string, error) {
-		return strings.ToLower(strings.TrimSuffix(s, ".")), nil
-	}), "domain name that the ME itself reports"),
+	key("client.suffix", suffixForm, "domain name that the ME itself reports"),
 	key("client.server_override", noneOr(hostMaybePort), "server stored in MEBx or by a USB record"),
 	key("client.hashes", listOf(hashForm), "root hashes that the firmware trusts"),
 	key("client.enabled", boolean, "AMT is enabled"),
@@ -117,7 +122,7 @@ var clientKeys = []Key{
 	key("client.model", enum("enterprise", "smb"), "provisioning model"),
 	key("client.setup_data", enum("none", "pid", "rcfg"), "what MEBx shows as prepared"),
 	key("client.wlan", noneOr(object(fields{"up": boolean, "capable": boolean, "profile": boolean, "shared": boolean})), "wireless of the client"),
-	key("client.link_up_s", number, "seconds since the link of AMT's port last came up"),
+	key("client.link_up_s", count, "seconds since the link of AMT's port last came up"),
 	key("client.cira", noneOr(object(fields{"state": enum("off", "connecting", "connected"), "network": enum("inside", "outside", "unknown"),
 		"server": hostMaybePort, "domains": listOf(name)})), "tunnel from the firmware to the server"),
 	key("client.cira_root_digest", noneOr(digestForm), "root that the client trusts for the tunnel"),
@@ -169,19 +174,19 @@ func wireKeys(side string, v Vantage) []Key {
 	p := "wire." + side + "."
 	ks := []Key{
 		packet(p+"syn", synForm, "SYN of the client to the provisioning port"),
-		packet(p+"synack", synForm, "SYN-ACK answer"),
-		packet(p+"rst", synForm, "RST answer; src is who sent it"),
-		packet(p+"fin", synForm, "FIN"),
+		packet(p+"synack", answerForm, "SYN-ACK answer"),
+		packet(p+"rst", answerForm, "RST answer; src is who sent it"),
+		packet(p+"fin", answerForm, "FIN"),
 		packet(p+"icmp", icmpForm, "ICMP unreachable"),
 		packet(p+"hello", helloForm, "hello payload"),
 		packet(p+"watch", watchForm, "how long this side was captured without a break up to its time"),
-		packet(p+"back", noneOr(object(fields{"dst": addressPort})), "SYN of the connection back"),
+		packet(p+"back", noneOr(object(fields{"dst": addressMaybePort})), "SYN of the connection back"),
 	}
 	if v == AtClient {
 		ks = append(ks,
 			packet(p+"dns", noneOr(object(fields{"qname": name, "rcode": upper, "addr": listOf(address), "server": hostMaybePort})),
 				"query for the provisioning name, seen at the client"),
-			packet(p+"dhcp", noneOr(object(fields{"by": enum("me", "os"), "addr": address, "suffix": anyText, "dns": listOf(hostMaybePort)})),
+			packet(p+"dhcp", noneOr(object(fields{"by": enum("me", "os"), "addr": address, "suffix": suffixForm, "dns": listOf(hostMaybePort)})),
 				"lease seen on the wire"))
 	}
 	return ks
@@ -208,7 +213,7 @@ var serverKeys = []Key{
 	key("srv.tls_versions", listOf(enum("1.0", "1.1", "1.2", "1.3")), "TLS versions that the managing side accepts"),
 	key("srv.rcfg_enabled", boolean, "general setting: allow Remote Configuration"),
 	key("srv.params_from", enum("script", "db"), "where configuration parameters come from"),
-	key("srv.script", object(fields{"path": anyText, "exists": boolean, "exit_code": number, "duration_s": number, "output": anyText}), "properties script"),
+	key("srv.script", object(fields{"path": anyText, "exists": boolean, "exit_code": number, "duration_s": count, "output": anyText}), "properties script"),
 	key("srv.log", listOf(object(fields{"at": timeForm, "text": anyText})), "log rows of the client's UUID, oldest first"),
 	key("srv.console", enum("ok", "partial", "error"), "Provisioning nodes of the console"),
 	key("srv.location", hostMaybePort, "server that the console points at"),
@@ -232,15 +237,15 @@ var databaseKeys = []Key{
 	key("db.auth", boolean, "log-in and rights of the service's account are good"),
 	key("db.exists", boolean, "the IntelAMT database exists"),
 	key("db.same_instance", boolean, "IntelAMT and the Altiris database are in one instance"),
-	key("db.amts", row(fields{"uuid": uuidForm, "state": enum("unprovisioned", "in-progress", "provisioned"), "fqdn": name, "age_s": number}), "row of csti_amts"),
+	key("db.amts", row(fields{"uuid": uuidForm, "state": enum("unprovisioned", "in-progress", "provisioned"), "fqdn": name, "age_s": count}), "row of csti_amts"),
 	key("db.uuid_map", row(nameRow), "row of csti_uuid_maps"),
 	key("db.uuid_map_swapped", row(nameRow), "row for the byte-swapped form of the UUID"),
 	key("db.discovery", row(nameRow), "inventory of the discovery for this UUID"),
-	key("db.pid_map", row(fields{"pid": pidForm, "used": boolean, "age_s": number}), "row of csti_pid_map for the client's PID"),
+	key("db.pid_map", row(fields{"pid": pidForm, "used": boolean, "age_s": count}), "row of csti_pid_map for the client's PID"),
 	key("db.pid_near", listOf(pidForm), "unused PIDs that are one slip away from the client's"),
 	key("db.pid_rows", object(fields{"total": count, "unused": count}), "size of the PID map"),
-	key("db.queue", row(fields{"uuid": uuidForm, "age_s": number, "attempts": count}), "row of csto_queue_entries"),
-	key("db.delayed", row(fields{"uuid": uuidForm, "age_s": number, "attempts": count, "reason": anyText}), "row of csto_delayed_entries"),
+	key("db.queue", row(fields{"uuid": uuidForm, "age_s": count, "attempts": count}), "row of csto_queue_entries"),
+	key("db.delayed", row(fields{"uuid": uuidForm, "age_s": count, "attempts": count, "reason": anyText}), "row of csto_delayed_entries"),
 	key("db.queue_length", count, "queue entries of all clients"),
 	key("db.queue_idle_s", count, "seconds since any queue entry last changed"),
 	key("db.config", row(nil), "row of csti_configuration"),
@@ -250,7 +255,7 @@ var databaseKeys = []Key{
 
 var credentialKeys = []Key{
 	key("cred.psk", enum("ok", "alert", "closed", "no-pid"), "TLS-PSK handshake"),
-	key("cred.digest", numberOrText, "HTTP status of the digest log-in to the client: 200 or 401"),
+	key("cred.digest", loginStatus, "HTTP status of the digest log-in to the client: 200 or 401"),
 	key("cred.otp", enum("not-used", "ok", "missing", "wrong"), "one-time password"),
 	key("cert.present", boolean, "a Remote Configuration certificate is visible to the service"),
 	key("cert.private_key", boolean, "its private key is there"),
@@ -264,7 +269,7 @@ var credentialKeys = []Key{
 	key("cert.root_digests", listOf(hashForm), "the chain's root under each algorithm"),
 	key("cert.root_in_client_hashes", boolean, "the root is among the client's hashes"),
 	key("cert.algorithms", listOf(anyText), "signature digests of the chain, leaf first"),
-	key("cert.key_bits", listOf(number), "RSA key lengths of the chain, leaf first"),
+	key("cert.key_bits", listOf(count), "RSA key lengths of the chain, leaf first"),
 	key("keys.oem_has_pid", boolean, "a key file of the OEM at hand contains the client's PID"),
 }
 
@@ -273,5 +278,5 @@ var fleetKeys = []Key{
 		"other clients that this server provisioned with its present settings, in groups"),
 	key("fleet.failing", listOf(object(fields{"count": count, "text": anyText})), "other clients with the same error since the last change at the server"),
 	key("fleet.same_uuid", count, "other PCs that report the UUID of this client"),
-	key("fleet.last_change_s", number, "seconds since any client's csti_amts row last changed"),
+	key("fleet.last_change_s", count, "seconds since any client's csti_amts row last changed"),
 }

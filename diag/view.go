@@ -1,6 +1,9 @@
 package diag
 
 import (
+	"bytes"
+	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -48,7 +51,7 @@ type View struct {
 func NewView(facts []Fact, at time.Time) *View {
 	v := &View{now: moment(facts, at), byKey: map[string][]Fact{}, implied: map[string]string{}}
 	for _, f := range facts {
-		if f.Value == UnknownValue || f.Value == nil {
+		if f.Value == UnknownValue || f.Value == nil || f.Probe == Derived {
 			continue
 		}
 		k, known := Lookup(f.Key)
@@ -64,11 +67,25 @@ func NewView(facts []Fact, at time.Time) *View {
 		v.byKey[f.Key] = append(v.byKey[f.Key], f)
 	}
 	for k := range v.byKey {
-		slices.SortStableFunc(v.byKey[k], func(a, b Fact) int { return a.At.Compare(b.At) })
+		slices.SortStableFunc(v.byKey[k], inOrder)
 	}
 	v.dropOthers()
 	v.findClashes()
 	return v
+}
+
+// inOrder sorts facts by time. Facts of one moment stand in the order of their text, so that the
+// order of the lines in a file never matters.
+func inOrder(a, b Fact) int {
+	if n := a.At.Compare(b.At); n != 0 {
+		return n
+	}
+	if n := strings.Compare(string(a.Vantage), string(b.Vantage)); n != 0 || reflect.DeepEqual(a.Value, b.Value) {
+		return n
+	}
+	ja, _ := json.Marshal(a.Value)
+	jb, _ := json.Marshal(b.Value)
+	return bytes.Compare(ja, jb)
 }
 
 func moment(facts []Fact, at time.Time) time.Time {
@@ -98,31 +115,20 @@ func (v *View) Contradictions() []Contradiction { return v.clashes }
 
 // dropOthers settles whose case this is, and leaves out facts about other clients.
 func (v *View) dropOthers() {
-	v.uuid = v.latestText("client.uuid")
-	hellos := append(slices.Clone(v.byKey["wire.server.hello"]), v.byKey["wire.client.hello"]...)
-	if v.uuid == "" {
-		for _, f := range hellos {
-			if u := (Obj{f.Value}).Str("uuid"); u != "" {
-				v.uuid = u
-			}
-		}
-	}
-	if v.uuid == "" {
-		for _, k := range []string{"db.amts", "db.queue", "db.delayed", "db.uuid_map"} {
-			if v.uuid == "" && len(v.byKey[k]) > 0 {
-				v.uuid = Obj{v.byKey[k][len(v.byKey[k])-1].Value}.Str("uuid")
-			}
+	v.uuid = v.settled("client.uuid")
+	for _, k := range []string{"wire.client.hello", "wire.server.hello", "db.amts", "db.queue", "db.delayed", "db.uuid_map"} {
+		if v.uuid == "" {
+			v.uuid = v.latestField("uuid", k)
 		}
 	}
 	v.keep(func(f Fact) bool {
 		u := Obj{f.Value}.Str("uuid")
 		return u == "" || v.uuid == "" || u == v.uuid
 	})
-	v.pid = v.latestText("client.pid")
-	for _, f := range append(v.byKey["wire.server.hello"], v.byKey["wire.client.hello"]...) {
-		if p := (Obj{f.Value}).Str("pid"); p != "" && (v.pid == "" || Obj{f.Value}.Str("uuid") != "") {
-			v.pid = p
-		}
+	// A hello of this UUID is this client's, whatever PID MEBx or the label shows.
+	v.pid = v.latestField("pid", "wire.client.hello", "wire.server.hello")
+	if stated := v.settled("client.pid"); v.pid == "" || stated != "" && !v.helloOfThisUUID() {
+		v.pid = stated
 	}
 	v.keep(func(f Fact) bool {
 		p := Obj{f.Value}.Str("pid")
@@ -130,13 +136,32 @@ func (v *View) dropOthers() {
 	})
 }
 
-func (v *View) latestText(key string) string {
-	fs := v.byKey[key]
-	if len(fs) == 0 {
+func (v *View) helloOfThisUUID() bool {
+	return v.uuid != "" && v.latestField("uuid", "wire.client.hello", "wire.server.hello") == v.uuid
+}
+
+// settled gives the present text of a key without a side, empty while unknown or contradicted.
+func (v *View) settled(key string) string {
+	k, _ := Lookup(key)
+	fs := v.latestOf(k)
+	if len(fs) != 1 {
 		return ""
 	}
-	s, _ := fs[len(fs)-1].Value.(string)
+	s, _ := fs[0].Value.(string)
 	return s
+}
+
+// latestField gives a field of the latest fact of these keys that has it.
+func (v *View) latestField(field string, keys ...string) string {
+	var last Fact
+	for _, k := range keys {
+		for _, f := range v.byKey[k] {
+			if (Obj{f.Value}).Str(field) != "" && !f.At.Before(last.At) {
+				last = f
+			}
+		}
+	}
+	return Obj{last.Value}.Str(field)
 }
 
 func (v *View) keep(ok func(Fact) bool) {
@@ -149,28 +174,79 @@ func (v *View) keep(ok func(Fact) bool) {
 
 func (v *View) findClashes() {
 	for _, k := range keyTable {
-		if fs := v.latestOf(k); !k.several && len(fs) > 1 {
+		switch fs := v.latestOf(k); {
+		case k.by != "":
+			for _, group := range v.groups(k) {
+				if last := latestMoment(group); len(last) > 1 {
+					v.clashes = append(v.clashes, Contradiction{k.Name, last})
+				}
+			}
+		case !k.several && len(fs) > 1:
 			v.clashes = append(v.clashes, Contradiction{k.Name, fs})
 		}
 	}
 }
 
 // latestOf gives the facts of the latest moment at the key's own side that differ from each other.
-func (v *View) latestOf(k Key) []Fact {
-	var last []Fact
-	for _, f := range slices.Backward(v.byKey[k.Name]) {
-		if k.Sided() && f.Vantage != k.Side {
-			continue
+func (v *View) latestOf(k Key) []Fact { return latestMoment(v.atSide(k)) }
+
+// atSide gives the facts of a key at its own side, oldest first.
+func (v *View) atSide(k Key) []Fact {
+	var out []Fact
+	for _, f := range v.byKey[k.Name] {
+		if !k.Sided() || f.Vantage == k.Side {
+			out = append(out, f)
 		}
+	}
+	return out
+}
+
+// latestMoment gives, of facts in the order of time, those of the last moment that differ.
+func latestMoment(fs []Fact) []Fact {
+	var last []Fact
+	for _, f := range slices.Backward(fs) {
 		if len(last) > 0 && !f.At.Equal(last[0].At) {
 			break
 		}
-		if !slices.ContainsFunc(last, func(g Fact) bool { return reflect.DeepEqual(g.Value, f.Value) }) {
+		if !slices.ContainsFunc(last, func(g Fact) bool { return sameSaying(g.Value, f.Value) }) {
 			last = append(last, f)
 		}
 	}
 	slices.Reverse(last)
 	return last
+}
+
+// sameSaying reports whether two values say the same. Which of several resolvers answered is no
+// difference of the answer.
+func sameSaying(a, b any) bool {
+	x, okX := a.(map[string]any)
+	y, okY := b.(map[string]any)
+	if !okX || !okY || x["qname"] == nil {
+		return reflect.DeepEqual(a, b)
+	}
+	x, y = maps.Clone(x), maps.Clone(y)
+	delete(x, "server")
+	delete(y, "server")
+	return reflect.DeepEqual(x, y)
+}
+
+// groups sorts the facts of a key that tells several things apart by what they are about.
+func (v *View) groups(k Key) [][]Fact {
+	var names []string
+	about := map[string][]Fact{}
+	for _, f := range v.atSide(k) {
+		n := Obj{f.Value}.Str(k.by)
+		if len(about[n]) == 0 {
+			names = append(names, n)
+		}
+		about[n] = append(about[n], f)
+	}
+	slices.Sort(names)
+	out := make([][]Fact, len(names))
+	for i, n := range names {
+		out[i] = about[n]
+	}
+	return out
 }
 
 // Get gives the present fact of a key at its own side. A key that is not known, or contradicts
@@ -210,28 +286,26 @@ func (v *View) At(key string, from Vantage) (Fact, bool) {
 // All gives every fact of a key at its own side, oldest first, history included.
 func (v *View) All(key string) []Fact {
 	k, _ := Lookup(key)
-	var out []Fact
-	for _, f := range v.byKey[key] {
-		if !k.Sided() || f.Vantage == k.Side {
-			out = append(out, f)
-		}
-	}
-	return out
+	return v.atSide(k)
 }
 
-// Each gives, of a key that tells several things apart (dns.* by qname), the latest fact of each.
+// Each gives, of a key that tells several things apart (dns.* by qname), the present fact of each,
+// in the order of time. What contradicts itself about one thing is left out.
 func (v *View) Each(key string) []Fact {
 	k, _ := Lookup(key)
 	var out []Fact
-	for _, f := range v.All(key) {
-		same := func(g Fact) bool {
-			if k.by == "" {
-				return reflect.DeepEqual(g.Value, f.Value)
-			}
-			return Obj{g.Value}.Str(k.by) == Obj{f.Value}.Str(k.by)
+	if k.by == "" {
+		for _, f := range v.atSide(k) {
+			out = append(slices.DeleteFunc(out, func(g Fact) bool { return reflect.DeepEqual(g.Value, f.Value) }), f)
 		}
-		out = append(slices.DeleteFunc(out, same), f)
+		return out
 	}
+	for _, group := range v.groups(k) {
+		if last := latestMoment(group); len(last) == 1 {
+			out = append(out, last[0])
+		}
+	}
+	slices.SortStableFunc(out, inOrder)
 	return out
 }
 
@@ -293,7 +367,7 @@ func (v *View) Imply(key string, value any, from string) {
 	if v.Known(key) {
 		return
 	}
-	f, err := Make(Fact{Key: key, Value: value, At: v.now, Probe: "derived"})
+	f, err := Make(Fact{Key: key, Value: value, At: v.now, Probe: Derived})
 	if err != nil {
 		return
 	}
@@ -328,6 +402,9 @@ func (o Obj) field(name string) any {
 
 // Has reports whether the field was looked at.
 func (o Obj) Has(name string) bool { return o.field(name) != nil }
+
+// Any gives a field as it is, nil while unknown.
+func (o Obj) Any(name string) any { return o.field(name) }
 
 // Str gives a text field, empty while unknown.
 func (o Obj) Str(name string) string { s, _ := o.field(name).(string); return s }

@@ -72,8 +72,8 @@ func (c *caseView) name(id string, conf diag.Confidence, decided ...string) {
 
 // nameMissing is name with the keys that would raise the confidence.
 func (c *caseView) nameMissing(id string, conf diag.Confidence, missing []string, decided ...string) {
-	if n, ok := c.named[id]; ok && (n.Confidence == conf || n.Confidence == diag.Proven) {
-		return // a cause stands at the first check that shows it
+	if slices.ContainsFunc(c.res.Causes, func(n diag.Named) bool { return n.ID == id }) {
+		return
 	}
 	n := diag.Named{ID: id, Confidence: conf, Missing: missing}
 	for _, k := range decided {
@@ -82,7 +82,9 @@ func (c *caseView) nameMissing(id string, conf diag.Confidence, missing []string
 			n.Decided = append(n.Decided, k)
 		}
 	}
-	c.named[id] = n
+	if c.named[id].Confidence != diag.Proven {
+		c.named[id] = n
+	}
 	c.res.Causes = append(c.res.Causes, n)
 	if conf == diag.Likely {
 		c.res.Missing = append(c.res.Missing, missing...)
@@ -159,14 +161,18 @@ func (c *caseView) method() string {
 	return ""
 }
 
+// lastHello is the latest hello of this client, seen on either side.
+func (c *caseView) lastHello() (diag.Fact, bool) {
+	ps := c.packets("wire.client.hello", "wire.server.hello")
+	if len(ps) == 0 {
+		return diag.Fact{}, false
+	}
+	return ps[len(ps)-1], true
+}
+
 // helloVersion is the version of the latest hello of this client, 0 while none is known.
 func (c *caseView) helloVersion() int {
-	var last diag.Fact
-	for _, f := range append(c.All("wire.client.hello"), c.All("wire.server.hello")...) {
-		if diag.ObjOf(f).Is() && !f.At.Before(last.At) {
-			last = f
-		}
-	}
+	last, _ := c.lastHello()
 	n, _ := diag.ObjOf(last).Num("version")
 	return int(n)
 }
@@ -203,9 +209,16 @@ func lineOf(v amt.Version) string {
 	return v.Line().String()
 }
 
-// rcfgOn: Remote Configuration is on, as a person, MEBx or the hello says.
+// rcfgOn: Remote Configuration is on, as a person, MEBx or the hello says. A captured hello
+// outranks what was read, unless that was read later.
 func (c *caseView) rcfgOn() bool {
-	return c.Truth("client.rcfg_enabled") == diag.Yes || c.Has("client.setup_data", "rcfg") || c.helloVersion() == 3
+	if c.Truth("client.rcfg_enabled") == diag.Yes || c.Has("client.setup_data", "rcfg") {
+		return true
+	}
+	off, known := c.Get("client.rcfg_enabled")
+	hello, seen := c.lastHello()
+	n, _ := diag.ObjOf(hello).Num("version")
+	return seen && n == 3 && !(known && off.At.After(hello.At))
 }
 
 // rcfgOff: Remote Configuration was looked at and is off, or the version has none.
@@ -236,13 +249,13 @@ func (c *caseView) usbTried() diag.Tri {
 // keyMessage: what the screen said during POST was about the key.
 func (c *caseView) keyMessage() bool {
 	m := strings.ToLower(c.Str("client.post_message"))
-	return m != diag.None && (strings.Contains(m, "usb") || strings.Contains(m, "2209") || c.keyRefused())
+	return strings.Contains(m, "usb") || strings.Contains(m, "setup.bin") || c.keyRefused()
 }
 
 // keyRefused: the message says that the key's log-in was refused.
 func (c *caseView) keyRefused() bool {
 	m := strings.ToLower(c.Str("client.post_message"))
-	return strings.Contains(m, "2209") || strings.Contains(m, "default password") || strings.Contains(m, "provisioning error")
+	return strings.Contains(m, "2209") || strings.Contains(m, "default password") || strings.Contains(m, "usb provisioning error")
 }
 
 // expectsSetup: the engineer expects the client in Setup Mode now.

@@ -27,7 +27,7 @@ var clientCauses = []cause{
 	{"rc-amt-disabled", diag.Firmware, client, "AMT is switched off on this client",
 		"MEBx or the local interface saying that AMT is enabled", []repair{
 			auto("Enable AMT by a local call, only while not provisioned; then a new DHCP exchange, else the ME has no suffix").
-				not(func(c *caseView) bool { return c.Has("client.enable_kind", "bios-disabled") || c.post() }),
+				not(func(c *caseView) bool { return c.Has("client.enable_kind", "bios-disabled", "no-entry") || c.post() }),
 			hand("Switch AMT on in the BIOS or MEBx (Ctrl+P at start-up)").
 				not(func(c *caseView) bool { return c.Has("client.enable_kind", "soft-disabled") })}},
 	{"rc-no-amt", diag.Firmware, client, "This PC has no AMT",
@@ -58,7 +58,7 @@ var clientCauses = []cause{
 	{"rc-already-provisioned", diag.Firmware, client, "The client is provisioned already, but not by this server",
 		"a row of this client in csti_amts", []repair{
 			hand("Ask the owner of the other server"),
-			harsh("Take client mode off through the local driver").byTool().not(func(c *caseView) bool { return c.Known("client.control_mode") && !c.Has("client.control_mode", "ccm") }),
+			harsh("Take client mode off through the local driver").byTool().not((*caseView).notClientMode),
 			harsh("Partial unprovision in the MEBx (PID and PPS stay)"), harsh("Full unprovision in the MEBx")}},
 	{"rc-half-provisioned", diag.Firmware, client, "A setup was broken off half way: the control mode stands, the state does not",
 		"a hello or a queue entry younger than the retry time", []repair{
@@ -81,7 +81,7 @@ var clientCauses = []cause{
 	{"rc-static-ip-mismatch", diag.Firmware, client, "Addressing of the ME and of the operating system do not fit together",
 		"the same addressing for both", []repair{
 			hand("Give both the same addressing"),
-			hand("Both static, up to AMT 6: an own address and an own name for the ME").not(func(c *caseView) bool { return !c.amt().IsZero() && c.amt().Major() >= 7 })}},
+			hand("Both static, up to AMT 6: an own address and an own name for the ME").not((*caseView).notBothStatic)}},
 	{"rc-mei-unavailable", diag.Firmware, client, "The local Management Engine cannot be asked",
 		"the local interface answering", []repair{hand("Install the ME driver, run as administrator")}},
 	{"rc-lms-missing", diag.Firmware, client, "The Local Management Service is not there for the set-up on the spot",
@@ -96,6 +96,17 @@ var clientCauses = []cause{
 	{"rc-amt-selfsigned-invalid", diag.Credentials, client, "The client's own certificate is invalid since its firmware was updated to 3.2.1",
 		"a TLS session that starts", []repair{
 			hand("Update the firmware to 3.2.2"), hand("Provision and unprovision once, which makes a new certificate; nothing is lost yet")}},
+}
+
+// notClientMode: known not to be in client control mode, which begins with AMT 6.2.
+func (c *caseView) notClientMode() bool {
+	return c.Known("client.control_mode") && !c.Has("client.control_mode", "ccm") || !c.amt().IsZero() && !c.amt().AtLeast(6, 2)
+}
+
+// notBothStatic: known not to be static on both sides, or above AMT 6.
+func (c *caseView) notBothStatic() bool {
+	return c.amt().AtLeast(7, 0) || c.Known("client.ip_mode") && !c.Has("client.ip_mode", "static") ||
+		c.Known("client.os_ip_mode") && !c.Has("client.os_ip_mode", "static")
 }
 
 // keyCauses is what the One-Touch key can do wrong.

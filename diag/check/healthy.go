@@ -1,6 +1,8 @@
 package check
 
 import (
+	"time"
+
 	"amtmedic/amt"
 	"amtmedic/diag"
 )
@@ -140,7 +142,12 @@ func (c *caseView) healthyQueue(s *sorted, add adder) {
 	}
 	clean := diag.Dunno
 	birth, _ := c.Get("db.queue")
-	if found, known := c.errorSince(birth.At.Add(-(age - c.Age(birth)))); known {
+	born := birth.At.Add(-(age - c.Age(birth)))
+	if found, known := c.errorSince(born); known && !found && !ageKnown {
+		if ever, _ := c.errorSince(time.Time{}); !ever {
+			clean = diag.Yes
+		}
+	} else if known {
 		clean = diag.Is(!found)
 	}
 	delayed := diag.Dunno
@@ -158,7 +165,7 @@ func (c *caseView) healthyWaiting(s *sorted, add adder) {
 	}
 	fresh := diag.Dunno
 	if last, ok := c.lastPacket(); ok {
-		fresh = diag.Is(c.Age(last) <= longestGap)
+		fresh = diag.Is(c.Age(last) < longestGap)
 	}
 	open := diag.Dunno
 	silent, _ := c.silent()
@@ -169,14 +176,11 @@ func (c *caseView) healthyWaiting(s *sorted, add adder) {
 		open = diag.Yes
 	}
 	name := diag.Dunno
-	if c.nameAcquitted() {
-		name = diag.Yes
-	}
 	addrs, _ := c.serverAddrs()
-	for _, f := range c.clientAnswers() {
-		if a := sortAnswer(f); len(addrs) > 0 && name != diag.Yes {
-			name = diag.Is(overlap(a.addrs, addrs))
-		}
+	if c.nameAcquitted() || c.nameRight() {
+		name = diag.Yes
+	} else if len(addrs) > 0 && len(c.clientAnswers()) > 0 {
+		name = diag.No
 	}
 	port := diag.Dunno
 	if c.Known("net.9971") {
@@ -214,7 +218,7 @@ func (c *caseView) healthyIdle(add adder) {
 		ready = diag.No
 	}
 	tried := diag.Yes
-	if _, packet := c.lastPacket(); packet || c.usbTried() == diag.Yes || c.hasRow("db.amts") || c.hasRow("db.queue") || c.hasRow("db.delayed") {
+	if _, packet := c.lastPacket(); packet || c.usbTried() == diag.Yes || c.hasLog() || c.Has("client.window", "open", "expired") || c.hasRow("db.amts") || c.hasRow("db.queue") || c.hasRow("db.delayed") {
 		tried = diag.No
 	}
 	state := diag.Dunno

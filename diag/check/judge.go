@@ -17,7 +17,7 @@ func Judge(facts []diag.Fact, at time.Time) diag.Judgement {
 	j.Checks = c.runAll()
 	j.Mode = string(c.mode())
 	if j.Mode != "" && !c.Known("client.mode") {
-		j.Derived = append(j.Derived, diag.Fact{At: c.Now(), Key: "client.mode", Value: j.Mode, Probe: "derived"})
+		j.Derived = append(j.Derived, diag.Fact{At: c.Now(), Key: "client.mode", Value: j.Mode, Probe: diag.Derived})
 	}
 	s := c.sort(j.Checks)
 	s.choose(&j)
@@ -53,7 +53,8 @@ func (c *caseView) mode() amt.Mode {
 		return amt.ModeSMB
 	case c.post():
 		return amt.ModeProvisioned
-	case c.Truth("client.enabled") == diag.No || c.Has("client.enable_kind", "soft-disabled", "bios-disabled"):
+	case c.Truth("client.enabled") == diag.No,
+		c.Truth("client.enabled") == diag.Dunno && c.Has("client.enable_kind", "soft-disabled", "bios-disabled"):
 		return amt.ModeDisabled
 	case setup && silent:
 		return amt.ModeSilent
@@ -92,9 +93,12 @@ func (c *caseView) sort(results []diag.Result) *sorted {
 	for _, r := range results {
 		for _, n := range r.Causes {
 			f := fault{Named: n, stage: r.Stage}
-			f.behind = acquitted && acquits(r.Check) || n.ID == "rc-mei-unavailable" || n.ID == "rc-scs-version-unstable" ||
-				r.Stage >= 2 && r.Stage <= 4 && r.Check != "chk-hello-at-server" && r.Check != "chk-override" && r.Stage == 3 && c.nameAcquitted()
-			if c.post() && r.Check != "chk-post-owner" && !slices.Contains(scope, r.Stage) {
+			f.behind = acquitted && acquits(r.Check) || r.Stage == 3 && c.nameAcquitted() ||
+				n.ID == "rc-mei-unavailable" || n.ID == "rc-scs-version-unstable"
+			if c.post() && !alwaysJudged(r.Check) && !slices.Contains(scope, r.Stage) {
+				if n.Confidence != diag.Proven {
+					continue // what the symptom does not ask for is shown only when it is proven
+				}
 				f.behind = true
 			}
 			s.faults = append(s.faults, f)
@@ -105,6 +109,10 @@ func (c *caseView) sort(results []diag.Result) *sorted {
 	s.ok = c.healthy(s)
 	return s
 }
+
+// alwaysJudged: in state post too, whatever the symptom asks for (rule 14; a Small Business client
+// is one whatever its state).
+func alwaysJudged(check string) bool { return check == "chk-post-owner" || check == "chk-prov-state" }
 
 // acquits: checks that the shortcut of 6.1 covers.
 func acquits(check string) bool {
@@ -124,11 +132,11 @@ func (s *sorted) dedupe() {
 		switch {
 		case i < 0:
 			out = append(out, f)
+		case out[i].behind && !f.behind:
+			out = append(slices.Delete(out, i, i+1), f) // the first check that is not acquitted shows it
+		case f.behind && !out[i].behind:
 		case out[i].Confidence != diag.Proven && f.Confidence == diag.Proven:
 			out[i].Named = f.Named
-			out[i].behind = out[i].behind && f.behind
-		default:
-			out[i].behind = out[i].behind && f.behind
 		}
 	}
 	s.faults = out
@@ -174,9 +182,7 @@ func (s *sorted) fold() {
 	for _, id := range []string{"rc-sql-unreachable", "rc-sql-auth", "rc-db-missing"} {
 		s.foldUnder(id, "rc-amtconfig-hung")
 	}
-	if s.c.Has("srv.amtscs.vdir", "missing") || s.c.Truth("db.exists") == diag.No || s.c.Has("srv.amtconfig", "absent") {
-		s.foldUnder("rc-install-incomplete", "rc-amtscs-vdir-missing", "rc-db-missing")
-	}
+	s.foldUnder("rc-install-incomplete", "rc-amtscs-vdir-missing", "rc-db-missing")
 	s.foldExpired()
 }
 
@@ -232,11 +238,14 @@ func (c *caseView) postScope() []int {
 	var scope []int
 	for _, id := range c.symptoms() {
 		s, _ := LookupSymptom(id)
+		if len(s.Causes) == 0 {
+			scope = append(scope, 5, 6, 7, 8, 9)
+		}
 		for _, cause := range s.Causes {
 			scope = append(scope, stagesOf(cause)...)
 		}
 	}
-	if len(scope) == 0 {
+	if len(c.symptoms()) == 0 {
 		scope = []int{5, 6, 7, 8, 9}
 	}
 	if c.Obj("db.amts").Str("state") == "in-progress" {

@@ -19,7 +19,7 @@ var restartsOfStageOne = []string{"rc-hello-expired", "rc-rcfg-timer-zero", "rc-
 // the restart of the hello, then the destructive ones.
 func remediesOf(c *caseView, ids []string) []diag.Remedy {
 	harmless, destructive := []diag.Remedy{}, []diag.Remedy{}
-	restart := false
+	restart, drain := false, false
 	for _, id := range ids {
 		for _, r := range numbered(c, id) {
 			if r.Destructive {
@@ -29,9 +29,10 @@ func remediesOf(c *caseView, ids []string) []diag.Remedy {
 			}
 		}
 		restart = restart || restarts(c, id)
+		drain = drain || id == "rc-me-power-policy" // which goes by R-drain only
 	}
 	if restart {
-		harmless = append(harmless, restartRemedy(c))
+		harmless = append(harmless, restartRemedy(c.Has("client.mei", "ok") && !drain))
 	}
 	return append(harmless, destructive...)
 }
@@ -81,10 +82,10 @@ func restarts(c *caseView, id string) bool {
 	return slices.Contains(restartsOfStageOne, id) || slices.ContainsFunc(stagesOf(id), func(n int) bool { return n >= 2 && n <= 8 })
 }
 
-func restartRemedy(c *caseView) diag.Remedy {
+func restartRemedy(local bool) diag.Remedy {
 	r := diag.Remedy{ID: restartHello, Kind: "manual",
 		Text: "Restart the hello: switch the PC off, unplug it, press the power button until its light has flashed and faded, plug it in"}
-	if c.Has("client.mei", "ok") {
+	if local {
 		r.Kind, r.Text = "automatic", "Restart the hello by a local start call"
 	}
 	return r

@@ -47,13 +47,8 @@ func (c *caseView) isServer(host string) diag.Tri {
 		return diag.Yes
 	}
 	if _, err := netip.ParseAddr(host); err != nil {
-		for _, f := range append(c.Each("dns.client"), c.Each("dns.server")...) {
-			o := diag.ObjOf(f)
-			if q := o.Str("qname"); q == host || firstLabel(q) == host {
-				if a, _ := o.Texts("addr"); len(a) > 0 && len(addrs) > 0 {
-					return diag.Is(overlap(a, addrs))
-				}
-			}
+		if a := c.resolved(host); len(a) > 0 && len(addrs) > 0 {
+			return diag.Is(overlap(a, addrs))
 		}
 		return diag.Dunno
 	}
@@ -61,6 +56,19 @@ func (c *caseView) isServer(host string) diag.Tri {
 		return diag.Dunno
 	}
 	return diag.No
+}
+
+// resolved gives the addresses that a name leads to, as either side's DNS servers say.
+func (c *caseView) resolved(host string) []string {
+	for _, f := range append(c.Each("dns.client"), c.Each("dns.server")...) {
+		o := diag.ObjOf(f)
+		if q := o.Str("qname"); q == host || firstLabel(q) == host {
+			if a, _ := o.Texts("addr"); len(a) > 0 {
+				return a
+			}
+		}
+	}
+	return nil
 }
 
 func firstLabel(name string) string { first, _, _ := strings.Cut(name, "."); return first }
@@ -133,7 +141,7 @@ func (c *caseView) watches() []watch {
 		n, _ := o.Num("seconds")
 		w := watch{fact: f, length: seconds(n), after: o.Str("after"), power: o.Str("power")}
 		from := f.At.Add(-w.length)
-		within := func(g diag.Fact) bool { return !g.At.Before(from) && !g.At.After(f.At) }
+		within := func(g diag.Fact) bool { return g.At.After(from) && !g.At.After(f.At) }
 		w.syn = slices.ContainsFunc(c.packets("wire.client.syn", "wire.client.hello"), within)
 		w.silence = slices.ContainsFunc(c.All("wire.client.syn"), func(g diag.Fact) bool { return g.Value == diag.None && within(g) })
 		out = append(out, w)
@@ -158,18 +166,29 @@ func (c *caseView) silent() (bool, []string) {
 // sending: a SYN or hello younger than the longest gap was seen, and no silence since.
 func (c *caseView) sending() bool {
 	last, ok := c.lastPacket()
-	if !ok || c.Age(last) > longestGap {
+	if !ok || c.Age(last) >= longestGap {
 		return false
 	}
 	s, _ := c.silent()
 	return !s
 }
 
+// asksForServer: the client was seen asking DNS for its server within the longest gap. It is in
+// Setup Mode then, and no server address is stored in it; whether it finds one is the next station.
+func (c *caseView) asksForServer() bool {
+	if s, _ := c.silent(); s {
+		return false
+	}
+	return slices.ContainsFunc(c.packets("wire.client.dns"), func(f diag.Fact) bool {
+		return c.Age(f) <= longestGap && firstLabel(diag.ObjOf(f).Str("qname")) == serverName
+	})
+}
+
 // acquitted reports whether links 1 to 4 were good within one window and the client is not silent
 // now (6.1, the shortcut).
 func (c *caseView) acquitted() bool {
-	if s, _ := c.silent(); s {
-		return false
+	if s, _ := c.silent(); s || c.post() {
+		return false // post: rule 14 says which links are judged
 	}
 	if age, ok := c.rowAge("db.amts"); ok && age < windowLength && age >= 0 {
 		return true
@@ -192,6 +211,9 @@ func (c *caseView) acquitted() bool {
 func soundHello(o diag.Obj) bool {
 	v, ok := o.Num("version")
 	problems, _ := o.Texts("problems")
+	if n, known := o.Num("length"); known && (v == 2 && n < 32 || v == 3 && n < 25) {
+		return false
+	}
 	return (!ok || v == 2 || v == 3) && len(problems) == 0
 }
 
@@ -218,10 +240,15 @@ func (c *caseView) overrideHost() string {
 	return o
 }
 
-// nameAcquitted: a SYN to the right address, or a right one stored, acquits the name.
+// nameAcquitted: a SYN to the right address, or a right one stored, acquits the name. A SYN does so
+// for one window, and not for a client that is silent now.
 func (c *caseView) nameAcquitted() bool {
 	if host, _ := c.synTarget(); host != "" && c.isServer(host) == diag.Yes {
-		return true
+		ps := c.packets("wire.client.syn", "wire.client.hello")
+		silent, _ := c.silent()
+		if !silent && c.Age(ps[len(ps)-1]) < windowLength {
+			return true
+		}
 	}
 	host := c.overrideHost()
 	return host != "" && c.isServer(host) == diag.Yes

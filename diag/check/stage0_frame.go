@@ -14,7 +14,7 @@ func judgeVersions(c *caseView, r *diag.Result) {
 	if method == "psk" && v.AtLeast(11, 0) {
 		c.name("rc-psk-removed", diag.Proven, "client.amt_version", c.methodKey())
 	}
-	if method == "rcfg" && c.rcfgImpossible() && c.helloVersion() != 3 {
+	if method == "rcfg" && c.rcfgImpossible() && !c.everSaid(3) {
 		c.name("rc-amt-version-no-rcfg", diag.Proven, "client.amt_version", c.methodKey())
 	}
 	if fits, listed := matrix.Pair(oobm, scs); listed && !fits {
@@ -37,6 +37,14 @@ func judgeVersions(c *caseView, r *diag.Result) {
 		c.note("this pair of AMT and SCS is not in the version table")
 	}
 	c.pass()
+}
+
+// everSaid: a hello of this version is known, however old.
+func (c *caseView) everSaid(version float64) bool {
+	return slices.ContainsFunc(c.packets("wire.client.hello", "wire.server.hello"), func(f diag.Fact) bool {
+		n, _ := diag.ObjOf(f).Num("version")
+		return n == version
+	})
 }
 
 // methodKey is the key that told the method.
@@ -74,10 +82,13 @@ func (c *caseView) pairUnsupported(method string) bool {
 	return method == "rcfg" && needs && low
 }
 
-// pskListed: the version table has this pair for PSK, or the pair is not known.
+// pskListed: the version table has this pair for PSK, or the versions are not known.
 func (c *caseView) pskListed() bool {
+	if c.amt().IsZero() || c.version("srv.scs").IsZero() {
+		return true
+	}
 	row, ok := matrix.Find(c.version("srv.scs"), c.amt())
-	return !ok || row.PSK == matrix.Yes
+	return ok && row.PSK == matrix.Yes
 }
 
 func (c *caseView) fleetProvisioned(method string) bool {

@@ -26,12 +26,15 @@ func judgeLMS(c *caseView, r *diag.Result) {
 
 // carriesTLS: rpc and rpc-go from version 3 on carry TLS through the driver themselves (RPC-1366).
 func carriesTLS(tool string) bool {
-	words := strings.FieldsFunc(strings.ToLower(tool), func(r rune) bool { return r == ' ' || r == '/' || r == '@' })
-	if len(words) < 2 || words[0] != "rpc" && words[0] != "rpc-go" {
+	words := strings.FieldsFunc(strings.ToLower(tool), func(r rune) bool { return strings.ContainsRune(" /@:,()", r) })
+	if !slices.ContainsFunc(words, func(w string) bool { return w == "rpc" || w == "rpc-go" }) {
 		return false
 	}
-	v, err := amt.ParseVersion(strings.TrimPrefix(words[1], "v"))
-	return err == nil && v.Major() >= 3
+	return slices.ContainsFunc(words, func(w string) bool {
+		w, _, _ = strings.Cut(strings.TrimPrefix(w, "v"), "-") // without a pre-release
+		v, err := amt.ParseVersion(w)
+		return err == nil && v.Major() >= 3
+	})
 }
 
 func judgePassword(c *caseView, r *diag.Result) {
@@ -54,8 +57,13 @@ func judgePassword(c *caseView, r *diag.Result) {
 	case "changed":
 		c.judgeChanged(unsure)
 	case "rejected":
-		c.name("rc-mebx-lockout", likelyIf(unsure), "client.mebx_password", "client.prov_state")
+		c.nameMissing("rc-mebx-lockout", likelyIf(unsure), []string{"client.prov_state"}, "client.mebx_password", "client.prov_state")
 	default:
+		if c.usbTried() == diag.Yes && c.keyRefused() { // the message itself says that admin was refused
+			c.nameMissing("rc-usb-not-factory", likelyIf(unsure), []string{"client.prov_state", "client.mebx_password"},
+				"client.post_message", "client.usb_tried", "case.symptom", "client.prov_state")
+			return
+		}
 		c.want("client.mebx_password")
 	}
 }
@@ -116,11 +124,11 @@ func (c *caseView) judgeChanged(unsure bool) {
 	manual := c.Has("case.method", "manual")
 	switch {
 	case access == diag.No && (manual || keyCannot):
-		c.name("rc-network-access-off", likelyIf(unsure), "client.mebx_password", "client.network_access", "case.method", "usb.problems", "client.usb_tried")
+		c.nameMissing("rc-network-access-off", likelyIf(unsure), []string{"client.prov_state"}, "client.mebx_password", "client.network_access", "case.method", "usb.problems", "client.usb_tried")
 	case access == diag.Dunno && keyCannot:
 		c.nameMissing("rc-network-access-off", diag.Likely, []string{"client.network_access"}, "client.mebx_password", "usb.problems", "client.usb_tried")
 	case tried:
-		c.nameMissing("rc-usb-not-factory", likelyIf(unsure || !c.keyRefused()), []string{"client.post_message"},
+		c.nameMissing("rc-usb-not-factory", likelyIf(unsure || !c.keyRefused()), []string{"client.post_message", "client.prov_state"},
 			"client.mebx_password", "client.usb_tried", "client.post_message", "case.symptom", "client.prov_state")
 	default:
 		missing := c.unsureSetup()
@@ -135,21 +143,22 @@ func judgeUSB(c *caseView, r *diag.Result) {
 	}
 	old := c.below(4)
 	unknown := c.amt().IsZero()
+	unsure := !c.Known("client.prov_state")
 	size, sizeKnown := c.Num("usb.size_mib")
-	version := []string{"client.amt_version"}
+	state := []string{"client.prov_state"}
 	switch {
 	case c.Truth("usb.setup_first") == diag.No || c.Truth("usb.contiguous") == diag.No || c.Truth("usb.name_ok") == diag.No || c.Truth("usb.bootable") == diag.Yes ||
-		sizeKnown && size <= 16 || c.Known("usb.fs") && !c.Has("usb.fs", "fat12", "fat16", "fat32"):
-		c.name("rc-usb-key-layout", diag.Proven, "usb.fs", "usb.setup_first", "usb.contiguous", "usb.name_ok", "usb.bootable", "usb.size_mib")
+		sizeKnown && size <= 16 || c.Known("usb.fs") && !c.Has("usb.fs", "fat12", "fat16", "fat32", "fat", "vfat"):
+		c.nameMissing("rc-usb-key-layout", likelyIf(unsure), state, "usb.fs", "usb.setup_first", "usb.contiguous", "usb.name_ok", "usb.bootable", "usb.size_mib")
 	case c.Has("usb.fs", "fat32", "fat12") && (old || unknown), sizeKnown && size > 2048 && (old || unknown):
-		c.nameMissing("rc-usb-key-layout", likelyIf(unknown), version, "usb.fs", "usb.size_mib", "client.amt_version")
+		c.nameMissing("rc-usb-key-layout", likelyIf(unknown || unsure), append(state, "client.amt_version"), "usb.fs", "usb.size_mib", "client.amt_version")
 	}
 	if free, ok := c.Num("usb.records_free"); ok && free == 0 {
-		c.name("rc-usb-records-exhausted", diag.Proven, "usb.records_free", "usb.records_total")
+		c.nameMissing("rc-usb-records-exhausted", likelyIf(unsure), state, "usb.records_free", "usb.records_total")
 	}
 	problems, _ := c.Texts("usb.problems")
 	if c.formatTooNew() || slices.Contains(problems, "flags-missing") {
-		c.name("rc-usb-version-mismatch", diag.Proven, "usb.file_version", "client.amt_version", "usb.problems")
+		c.nameMissing("rc-usb-version-mismatch", likelyIf(unsure), state, "usb.file_version", "client.amt_version", "usb.problems")
 	}
 	if len(r.Causes) == 0 {
 		if slices.ContainsFunc(usbKeys, func(k string) bool { return !c.Known(k) }) {

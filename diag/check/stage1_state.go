@@ -47,7 +47,7 @@ func judgeProvState(c *caseView, r *diag.Result) {
 	switch {
 	case c.Known("client.prov_state"):
 		c.pass()
-	case c.sending():
+	case c.sending() || c.asksForServer():
 		c.pass()
 		c.note("the client sends, so it is in Setup Mode")
 	default:
@@ -60,10 +60,7 @@ type pathInto struct{ password, window bool }
 
 // path tells whether MEBx and its password, and the sending, are on this client's road.
 func (c *caseView) path() pathInto {
-	packet := false
-	if _, ok := c.lastPacket(); ok {
-		packet = true
-	}
+	_, packet := c.lastPacket()
 	switch c.Str("client.prov_state") {
 	case "post":
 		return pathInto{}
@@ -73,10 +70,11 @@ func (c *caseView) path() pathInto {
 		if c.rcfgOn() && !c.mebxAsked() {
 			return pathInto{window: true}
 		}
-		looked := c.rcfgOff() || c.Has("case.method", "psk", "manual")
+		looked := c.rcfgOn() || c.rcfgOff() || c.Has("case.method", "psk", "manual")
 		return pathInto{password: true, window: !looked && packet}
 	}
-	return pathInto{password: !c.sending(), window: true}
+	inSetup := c.sending() || c.rcfgOn() || c.Has("client.mode", "4", "5", "6")
+	return pathInto{password: !inSetup || c.mebxAsked() && !c.sending(), window: true}
 }
 
 func judgePostOwner(c *caseView, r *diag.Result) {
@@ -145,7 +143,8 @@ func judgeActivation(c *caseView, r *diag.Result) {
 		c.pass()
 		return
 	}
-	looked := (len(c.All("wire.server.hello")) > 0 || len(c.All("wire.client.syn")) > 0) && c.Known("db.queue") && !c.Has("db.queue", "row")
+	_, aged := c.rowAge("db.queue")
+	looked := (c.Has("wire.server.hello", diag.None) || c.Has("wire.client.syn", diag.None)) && (c.Has("db.queue", diag.None) || aged)
 	c.nameMissing("rc-half-provisioned", likelyIf(!looked || !known), []string{"wire.server.hello", "db.queue", "srv.retry_s"},
 		"client.prov_state", "client.control_mode", "wire.server.hello", "wire.client.syn", "db.queue", "srv.retry_s")
 }
@@ -156,13 +155,15 @@ func judgeEnabled(c *caseView, r *diag.Result) {
 		c.pass()
 		return
 	case diag.No:
-		c.name("rc-amt-disabled", diag.Proven, "client.enabled", "client.enable_kind")
+		if _, none := c.named["rc-no-amt"]; !none { // there client.enable_kind decides
+			c.name("rc-amt-disabled", diag.Proven, "client.enabled", "client.enable_kind")
+		}
 		return
 	}
 	switch {
 	case c.Has("client.enable_kind", "soft-disabled", "bios-disabled"):
 		c.name("rc-amt-disabled", diag.Proven, "client.enable_kind")
-	case c.Has("client.enable_kind", "enabled") || c.sending() || c.Has("client.prov_state", "in", "post"):
+	case c.Has("client.enable_kind", "enabled") || c.sending() || c.asksForServer() || c.Has("client.prov_state", "in", "post"):
 		c.pass()
 	default:
 		c.want("client.enabled")

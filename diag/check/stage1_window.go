@@ -16,7 +16,7 @@ func judgeWindow(c *caseView, r *diag.Result) {
 		return
 	}
 	silent, why := c.silent()
-	last, seen := c.lastPacket()
+	_, seen := c.lastPacket()
 	switch {
 	case !silent && c.sending():
 		c.pass()
@@ -26,7 +26,6 @@ func judgeWindow(c *caseView, r *diag.Result) {
 		c.res.Light = diag.Unknown
 		c.note("the last packet is older than the longest gap, and nothing was looked at since: watch")
 		c.want("wire.client.watch")
-		_ = last
 	case c.Has("client.window", "open"):
 		c.pass()
 	default:
@@ -52,7 +51,7 @@ func (c *caseView) judgeSilence(why []string) {
 		c.res.Light = diag.Unknown
 		return
 	}
-	if len(c.packets("wire.client.dns")) > 0 && !c.Known("client.window") {
+	if c.asksInVain() {
 		c.res.Light = diag.Unknown
 		c.note("the client asks for the server's name, so it is in Setup Mode: see the name")
 		return
@@ -61,6 +60,10 @@ func (c *caseView) judgeSilence(why []string) {
 	_, earlier := c.lastPacket()
 	row := c.hasRow("db.amts") || c.hasLog()
 	if c.Has("client.window", "never-opened") && rcfg && !earlier && !row {
+		if c.expectsSetup() == diag.No {
+			c.note("nobody has started it yet, on purpose: a local start call does")
+			return
+		}
 		looked := c.Has("client.nic", "onboard-up") && c.addressKnown() && c.Str("client.suffix") != ""
 		c.nameMissing("rc-rcfg-timer-zero", likelyIf(!looked), []string{"client.nic", "client.ip_mode", "client.suffix"},
 			"client.window", "client.rcfg_enabled", "client.setup_data", "client.nic", "client.ip_mode", "client.suffix")
@@ -75,6 +78,20 @@ func (c *caseView) judgeSilence(why []string) {
 	c.want("client.window", "client.start_call")
 }
 
+// asksInVain: the client asked for its server's name, not before its window was judged, and got no
+// right answer: that is the name's question, not the window's (table 6.3).
+func (c *caseView) asksInVain() bool {
+	asked := c.packets("wire.client.dns")
+	if len(asked) == 0 {
+		return false
+	}
+	w, known := c.Get("client.window")
+	if known && asked[len(asked)-1].At.Before(w.At) {
+		return false
+	}
+	return !known || !c.nameRight()
+}
+
 func (c *caseView) hasLog() bool {
 	f, ok := c.Get("srv.log")
 	return ok && len(diag.Objs(f.Value)) > 0
@@ -82,18 +99,13 @@ func (c *caseView) hasLog() bool {
 
 // everyLink are the keys that prove an ended window once all are looked at and good (rule 5).
 var everyLink = []string{"client.nic", "client.ip_mode", "client.suffix", "dns.client", "net.9971", "srv.amtconfig", "db.reach", "db.auth",
-	"db.pid_map", "db.uuid_map", "db.profile"}
+	"db.pid_map", "srv.rcfg_enabled", "cert.eku", "cert.not_after", "cert.chain", "cert.root_digest", "cert.root_in_client_hashes", "cert.names",
+	"db.uuid_map", "db.profile"}
 
 // everyLinkGood is rule 5's list.
 func (c *caseView) everyLinkGood() bool {
-	addr, _ := c.serverAddrs()
 	stored := c.overrideHost() != "" && c.isServer(c.overrideHost()) == diag.Yes
-	name := stored
-	for _, f := range c.clientAnswers() {
-		a, _ := diag.ObjOf(f).Texts("addr")
-		name = name || overlap(a, addr)
-	}
-	common := c.Has("client.nic", "onboard-up") && c.addressKnown() && (c.Str("client.suffix") != "" || stored) && name &&
+	common := c.Has("client.nic", "onboard-up") && c.addressKnown() && (c.Str("client.suffix") != "" || stored) && (stored || c.nameRight()) &&
 		c.Has("net.9971", "connect") && c.Has("srv.amtconfig", "running") && c.Truth("db.reach") == diag.Yes && c.Truth("db.auth") == diag.Yes &&
 		c.hasRow("db.uuid_map") && c.hasRow("db.profile")
 	if !common {
@@ -103,20 +115,60 @@ func (c *caseView) everyLinkGood() bool {
 	case "psk":
 		return c.hasRow("db.pid_map")
 	case "rcfg":
+		_, _, hashes := c.clientHashes()
 		return c.Truth("srv.rcfg_enabled") == diag.Yes && c.Known("cert.eku") && c.Known("cert.not_after") && c.Known("cert.chain") &&
-			(c.Known("cert.root_digest") || c.Known("cert.root_in_client_hashes")) && c.Known("client.suffix")
+			(c.Known("cert.root_digest") && hashes || c.Known("cert.root_in_client_hashes")) && c.Known("client.suffix") && c.Known("cert.names")
 	}
 	return false
 }
 
+// nameRight: the client's side resolves the name to the server.
+func (c *caseView) nameRight() bool {
+	addr, _ := c.serverAddrs()
+	for _, f := range c.clientAnswers() {
+		if a, _ := diag.ObjOf(f).Texts("addr"); overlap(a, addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// addressKnown: the ME has an address, as it says itself or as its own lease on the wire shows.
 func (c *caseView) addressKnown() bool {
-	return c.Has("client.ip_mode", "dhcp-lease", "static") || c.Known("client.me_addr") && !c.Has("client.me_addr", diag.None)
+	if c.Has("client.ip_mode", "dhcp-lease", "static") || c.Known("client.me_addr") && !c.Has("client.me_addr", diag.None) {
+		return true
+	}
+	lease := c.ownLease()
+	return lease.Str("addr") != ""
+}
+
+// noAddress: the ME was looked at and has none. Of two keys that watch one thing the later counts.
+func (c *caseView) noAddress() bool {
+	mode, _ := c.Get("client.ip_mode")
+	addr, _ := c.Get("client.me_addr")
+	switch {
+	case mode.Value == diag.None:
+		return addr.Value == nil || addr.Value == diag.None || !addr.At.After(mode.At)
+	case addr.Value == diag.None:
+		return mode.Value == nil || !mode.At.After(addr.At)
+	}
+	return false
+}
+
+// ownLease is the latest lease on the wire that is the ME's own.
+func (c *caseView) ownLease() diag.Obj {
+	for _, f := range slices.Backward(c.packets("wire.client.dhcp")) {
+		if o := diag.ObjOf(f); o.Str("by") == "me" {
+			return o
+		}
+	}
+	return diag.Obj{}
 }
 
 func (c *caseView) portWrong() bool { return c.Has("client.nic", "other-nic-only", "onboard-down") }
 
 func (c *caseView) addressWrong() bool {
-	return c.Has("client.ip_mode", diag.None) || c.Has("client.me_addr", diag.None) || c.suffixEmpty()
+	return c.noAddress() || c.suffixEmpty()
 }
 
 // suffixEmpty: the ME reports an empty suffix, or its own lease came without one while its suffix
@@ -128,13 +180,8 @@ func (c *caseView) suffixEmpty() bool {
 	if f, ok := c.Get("client.suffix"); ok {
 		return f.Value == ""
 	}
-	for _, f := range slices.Backward(c.packets("wire.client.dhcp")) {
-		o := diag.ObjOf(f)
-		if o.Str("by") == "me" {
-			return o.Has("suffix") && o.Str("suffix") == ""
-		}
-	}
-	return false
+	lease := c.ownLease()
+	return lease.Has("suffix") && lease.Str("suffix") == ""
 }
 
 func judgeNIC(c *caseView, r *diag.Result) {
@@ -142,13 +189,12 @@ func judgeNIC(c *caseView, r *diag.Result) {
 		c.skip()
 		return
 	}
-	wlan := c.Obj("client.wlan")
 	switch {
-	case c.portWrong() && wlan.Truth("up") == diag.Yes:
-		bad := wlan.Truth("capable") == diag.No || wlan.Truth("profile") == diag.No || wlan.Truth("shared") == diag.No
-		c.name("rc-wlan-off-path", likelyIf(!bad), "client.nic", "client.wlan")
+	case c.onlyWireless():
+		c.nameOffPath()
 	case c.Has("client.nic", "other-nic-only"):
-		c.nameMissing("rc-wrong-nic", likelyIf(!c.Known("client.wlan")), []string{"client.wlan"}, "client.nic", "client.wlan")
+		wlanKnown := c.Has("client.wlan", diag.None) || c.Obj("client.wlan").Has("up")
+		c.nameMissing("rc-wrong-nic", likelyIf(!wlanKnown), []string{"client.wlan"}, "client.nic", "client.wlan")
 	case c.Has("client.nic", "onboard-down"):
 		r.Light = diag.Unknown
 		c.note("no link on AMT's own port: plug the cable in and look again")
@@ -159,16 +205,29 @@ func judgeNIC(c *caseView, r *diag.Result) {
 	}
 }
 
+// onlyWireless: no link on AMT's own port, and wireless is up.
+func (c *caseView) onlyWireless() bool {
+	return c.portWrong() && c.Obj("client.wlan").Truth("up") == diag.Yes
+}
+
+func (c *caseView) nameOffPath() {
+	wlan := c.Obj("client.wlan")
+	bad := wlan.Truth("capable") == diag.No || wlan.Truth("profile") == diag.No || wlan.Truth("shared") == diag.No
+	c.nameMissing("rc-wlan-off-path", likelyIf(!bad), []string{"client.wlan"}, "client.nic", "client.wlan")
+}
+
 func judgeDHCP(c *caseView, r *diag.Result) {
 	if c.portWrong() || c.Has("case.method", "manual") || c.localMode() && !c.wantsAdmin() {
 		c.skip()
 		return
 	}
-	if c.Has("client.ip_mode", diag.None) || c.Has("client.me_addr", diag.None) && !c.Has("client.ip_mode", "dhcp-lease", "static") {
+	if c.noAddress() {
 		c.nameMissing("rc-client-no-dhcp", likelyIf(!c.Known("client.nic")), []string{"client.nic"}, "client.ip_mode", "client.me_addr", "client.start_call", "client.nic")
 		return
 	}
-	if c.suffixEmpty() {
+	if c.suffixEmpty() && c.suffixAtCertificate() {
+		r.Light = diag.Suspect // the client sends: it stands at chk-rcfg then (6.1)
+	} else if c.suffixEmpty() {
 		c.nameMissing("rc-no-dns-suffix", likelyIf(!c.addressKnown()), []string{"client.ip_mode", "client.me_addr"},
 			"client.suffix", "wire.client.dhcp", "client.ip_mode", "client.me_addr", "client.start_call")
 		return
@@ -182,6 +241,13 @@ func judgeDHCP(c *caseView, r *diag.Result) {
 		return
 	}
 	c.want("client.ip_mode", "client.suffix")
+}
+
+// suffixAtCertificate: an empty suffix of a client that sends hellos of Remote Configuration is the
+// question of its certificate, not of its address (6.1).
+func (c *caseView) suffixAtCertificate() bool {
+	f, ok := c.Get("client.suffix")
+	return ok && f.Value == "" && c.acquitted() && c.rcfgOnRoad() && !c.localMode()
 }
 
 // addressingInvalid is rule ver-8.

@@ -15,6 +15,9 @@ func judgeTarget(c *caseView, r *diag.Result) {
 	}
 	host, _ := c.synTarget()
 	switch {
+	case host == "" && c.asksForServer():
+		c.pass()
+		c.note("no SYN yet: the client looks for its server's name")
 	case host == "":
 		c.want("wire.client.syn")
 	case c.isServer(host) == diag.Yes:
@@ -38,6 +41,10 @@ func judgeOverride(c *caseView, r *diag.Result) {
 			c.pass()
 			return
 		}
+		if c.asksForServer() {
+			c.pass()
+			return
+		}
 		c.want("client.server_override")
 		return
 	}
@@ -47,7 +54,7 @@ func judgeOverride(c *caseView, r *diag.Result) {
 		return
 	}
 	_, addrKey := c.serverAddrs()
-	if target, _ := c.synTarget(); target != "" && c.isServer(target) == diag.Yes {
+	if target, _ := c.synTarget(); target != "" && c.isServer(target) == diag.Yes && c.sentSince("client.server_override") {
 		c.judgeStoredPort(append([]string{"client.server_override", "wire.client.syn"}, addrKey...))
 		return
 	}
@@ -57,7 +64,7 @@ func judgeOverride(c *caseView, r *diag.Result) {
 		c.name("rc-mebx-server-override", diag.Proven, decided...)
 		return
 	case diag.Dunno:
-		if !isAddress(host) && firstLabel(host) != "provisionserver" && c.Known("srv.fqdn") && len(addrKey) > 0 {
+		if !isAddress(host) && firstLabel(host) != serverName && c.Known("srv.fqdn") && len(c.resolved(host)) == 0 {
 			c.nameMissing("rc-mebx-server-override", diag.Likely, []string{"dns.client"}, decided...)
 			return
 		}
@@ -65,6 +72,13 @@ func judgeOverride(c *caseView, r *diag.Result) {
 		return
 	}
 	c.judgeStoredPort(decided)
+}
+
+// sentSince: the latest SYN is not older than what a key says.
+func (c *caseView) sentSince(key string) bool {
+	f, _ := c.Get(key)
+	ps := c.packets("wire.client.syn", "wire.client.hello")
+	return len(ps) > 0 && !ps[len(ps)-1].At.Before(f.At)
 }
 
 // judgeStoredPort: the host is right; is the stored port one that the service listens on?
@@ -78,10 +92,12 @@ func (c *caseView) judgeStoredPort(decided []string) {
 		c.want("srv.listen")
 	case ports[amt.HelloPort]:
 		c.name("rc-mebx-server-override", diag.Proven, append(decided, "srv.listen")...)
-	case len(ports) > 0:
+	case len(ports) > 0 && !c.Known("srv.amtconfig"):
+		c.want("srv.amtconfig")
+	case len(ports) > 0 && c.Has("srv.amtconfig", "running"):
 		c.name("rc-port-mismatch", diag.Proven, append(decided, "srv.listen", "srv.amtconfig")...)
 	default:
-		c.pass() // nobody listens at all: that is chk-listen
+		c.pass() // nobody listens: that is chk-listen
 	}
 }
 

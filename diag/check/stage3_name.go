@@ -32,15 +32,18 @@ func (c *caseView) clientAnswers() []diag.Fact {
 		q := diag.ObjOf(f).Str("qname")
 		return q == want || want == "" && firstLabel(q) == serverName && q != serverName
 	}
+	right, _ := c.serverAddrs()
 	pick := func(fs []diag.Fact) (out []diag.Fact) {
 		for _, f := range fs {
-			if fits(f) {
-				out = []diag.Fact{f} // facts come oldest first: the latest is present
+			a, _ := diag.ObjOf(f).Texts("addr")
+			if !fits(f) || len(out) > 0 && f.At.Equal(out[0].At) && !overlap(a, right) {
+				continue // of several names asked at once, one that leads to the server
 			}
+			out = []diag.Fact{f} // facts come oldest first: the latest is present
 		}
 		return out
 	}
-	if out := pick(c.All("dns.client")); len(out) > 0 {
+	if out := pick(c.Each("dns.client")); len(out) > 0 {
 		return out
 	}
 	return pick(c.packets("wire.client.dns"))
@@ -67,7 +70,7 @@ func sortAnswer(f diag.Fact) answer {
 	case o.Truth("timeout") == diag.Yes || rcode == diag.None:
 		a.timeout = true
 	case len(addrs) > 0:
-	case len(cname) > 0 && (looked || rcode != "" && rcode != "SERVFAIL" && rcode != "REFUSED"):
+	case len(cname) > 0 && (looked || rcode != "" && rcode != "NOERROR"):
 		a.dangling = true
 	case rcode == "SERVFAIL" || rcode == "REFUSED":
 		a.broken = true
@@ -138,13 +141,8 @@ func (c *caseView) noResolver() bool {
 	if l, ok := c.Texts("client.dns_servers"); ok {
 		return len(l) == 0
 	}
-	for _, f := range slices.Backward(c.packets("wire.client.dhcp")) {
-		o := diag.ObjOf(f)
-		if l, ok := o.Texts("dns"); ok && o.Str("by") == "me" {
-			return len(l) == 0
-		}
-	}
-	return false
+	l, ok := c.ownLease().Texts("dns")
+	return ok && len(l) == 0
 }
 
 // targetOnly: no name was asked; a SYN to a wrong host without a stored server still tells that
@@ -186,6 +184,11 @@ func (c *caseView) judgeNoAddress(a answer) {
 			return
 		}
 	}
+	if asked && len(there.addrs) > 0 {
+		c.note("the server's side gets another address, which is not the server's either")
+		c.want("srv.addr")
+		return
+	}
 	if zone := c.otherZone(a.qname); zone != "" {
 		c.name("rc-dns-wrong-suffix", diag.Proven, append(addrKey, a.key, zone, "client.suffix")...)
 		return
@@ -218,9 +221,11 @@ func (c *caseView) otherZone(qname string) string {
 	return ""
 }
 
+// nameAsked: one side asked for this name and got an answer.
 func (c *caseView) nameAsked(qname string) bool {
 	return slices.ContainsFunc(append(c.Each("dns.client"), c.Each("dns.server")...), func(f diag.Fact) bool {
-		return diag.ObjOf(f).Str("qname") == qname
+		a := sortAnswer(f)
+		return a.qname == qname && !a.timeout && !a.broken
 	})
 }
 

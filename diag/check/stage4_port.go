@@ -1,6 +1,7 @@
 package check
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -43,16 +44,19 @@ func judgeServerCapture(c *caseView, r *diag.Result) {
 		c.skip()
 		return
 	}
-	if c.connectNow() {
+	arrived := c.packets("wire.server.syn", "wire.server.hello")
+	none, looked := c.Get("wire.server.syn")
+	sent := c.lastTo("wire.client.syn")
+	if looked && none.Value == diag.None {
+		sent = c.lastBefore("wire.client.syn", none.At)
+	}
+	if connect, _ := c.Get("net.9971"); c.connectNow() && (sent == nil || !connect.At.Before(sent.At)) {
 		c.pass()
 		return
 	}
-	sent := c.lastTo("wire.client.syn")
-	arrived := c.packets("wire.server.syn", "wire.server.hello")
-	none, looked := c.Get("wire.server.syn")
 	answered := c.answered(sent)
 	switch {
-	case sent != nil && looked && none.Value == diag.None && !none.At.Before(sent.At) && len(after(arrived, sent.At)) == 0:
+	case sent != nil && looked && none.Value == diag.None && len(after(arrived, sent.At)) == 0:
 		if answered || c.targetDoubtful() {
 			break
 		}
@@ -81,6 +85,16 @@ func (c *caseView) lastTo(key string) *diag.Fact {
 		return nil
 	}
 	return &ps[len(ps)-1]
+}
+
+// lastBefore is the latest packet of a key that is not later than t.
+func (c *caseView) lastBefore(key string, t time.Time) *diag.Fact {
+	for _, f := range slices.Backward(c.packets(key)) {
+		if !f.At.After(t) {
+			return &f
+		}
+	}
+	return nil
 }
 
 func after(fs []diag.Fact, t time.Time) []diag.Fact {
@@ -132,7 +146,9 @@ func judgeListen(c *caseView, r *diag.Result) {
 	case c.Has("srv.amtconfig", "running") && known:
 		c.nameMissing("rc-amtconfig-hung", diag.Likely, nil, "srv.amtconfig", "srv.listen", "net.9971")
 	case c.resetElsewhere():
-		c.name("rc-dns-wrong-target", diag.Proven, "wire.client.rst", "dns.client", "srv.addr")
+		if n, ok := c.named["rc-dns-wrong-target"]; ok { // as sure as chk-dns-client is
+			c.nameMissing(n.ID, n.Confidence, n.Missing, append(n.Decided, "wire.client.rst")...)
+		}
 	case c.connectNow() && !known:
 		c.pass()
 	default:
@@ -165,7 +181,7 @@ func judgeHelloAtServer(c *caseView, r *diag.Result) {
 	}
 	sent, arrived := c.lastTo("wire.client.hello"), c.lastTo("wire.server.hello")
 	none, looked := c.Get("wire.server.hello")
-	stands := len(c.packets("wire.client.synack")) > 0 || len(c.packets("wire.client.syn")) > 0 && c.connectNow()
+	stands := sent != nil || len(c.packets("wire.client.synack")) > 0 || len(c.packets("wire.client.syn")) > 0 && c.connectNow()
 	switch {
 	case arrived != nil && none.Value != diag.None:
 		c.judgeArrived(sent, *arrived)
@@ -193,7 +209,8 @@ func (c *caseView) judgeArrived(sent *diag.Fact, arrived diag.Fact) {
 		return
 	}
 	if !soundHello(got) {
-		c.nameMissing("rc-hello-malformed", likelyIf(sent == nil), []string{"wire.client.hello"}, "wire.server.hello", "wire.client.hello")
+		same := sent != nil && !soundHello(diag.ObjOf(*sent))
+		c.nameMissing("rc-hello-malformed", likelyIf(!same), []string{"wire.client.hello"}, "wire.server.hello", "wire.client.hello")
 		return
 	}
 	c.pass()
@@ -212,6 +229,9 @@ func sameHello(a, b diag.Obj) bool {
 		if okX && okY && x != y {
 			return false
 		}
+	}
+	if a.Has("hashes") && b.Has("hashes") && !reflect.DeepEqual(a.Any("hashes"), b.Any("hashes")) {
+		return false
 	}
 	x, okX := a.Texts("problems")
 	y, okY := b.Texts("problems")

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -9,23 +10,20 @@ import (
 
 func judgeService(c *caseView, r *diag.Result) {
 	parts := 0
-	for _, missing := range []bool{c.Has("srv.amtconfig", "absent"), c.Has("srv.amtscs.vdir", "missing"), c.Truth("db.exists") == diag.No} {
+	for _, missing := range []bool{c.Has("srv.amtconfig", "absent"), c.webDirMissing(), c.Truth("db.exists") == diag.No} {
 		if missing {
 			parts++
 		}
 	}
 	switch {
 	case parts >= 2:
-		c.name("rc-install-incomplete", diag.Proven, "srv.amtconfig", "srv.amtscs.vdir", "db.exists")
+		c.name("rc-install-incomplete", diag.Proven, "srv.amtconfig", "srv.amtscs.vdir", "srv.amtscs.status", "db.exists")
 	case c.Has("srv.amtconfig", "absent"):
 		c.nameMissing("rc-install-incomplete", diag.Likely, []string{"srv.amtscs.vdir", "db.exists"}, "srv.amtconfig")
 	case c.Has("srv.amtconfig", "stopped"):
 		c.name("rc-amtconfig-stopped", diag.Proven, "srv.amtconfig", "srv.listen", "net.9971")
-	case c.Has("srv.amtconfig", "hung"):
-		c.nameHung(false, "srv.amtconfig", "db.queue_length", "db.queue_idle_s", "db.reach", "db.auth")
-	case c.queueStands():
-		_, known := c.retry()
-		c.nameHung(!known, "srv.amtconfig", "db.queue_length", "db.queue_idle_s", "fleet.last_change_s", "srv.retry_s", "db.reach", "db.auth")
+	case c.Has("srv.amtconfig", "hung") || c.queueStands():
+		c.hungService()
 	case c.Has("srv.amtconfig", "running"):
 		c.pass()
 	default:
@@ -45,22 +43,29 @@ func (c *caseView) queueStands() bool {
 	return !ok || seconds(change) > retry
 }
 
-// nameHung names the hung service: likely while the database was not looked at; a database at
-// fault explains the queue (rule 15).
-func (c *caseView) nameHung(likely bool, decided ...string) {
-	unsure := c.Truth("db.reach") != diag.Yes || c.Truth("db.auth") != diag.Yes
-	c.nameMissing("rc-amtconfig-hung", likelyIf(likely || unsure), []string{"db.reach", "db.auth"}, decided...)
+// hungService names the hung service: likely while the database was not looked at or the retry
+// time is not known; a database at fault explains the queue (rule 15).
+func (c *caseView) hungService() {
+	_, known := c.retry()
+	unsure := c.Truth("db.reach") != diag.Yes || c.Truth("db.auth") != diag.Yes || !known && !c.Has("srv.amtconfig", "hung")
+	c.nameMissing("rc-amtconfig-hung", likelyIf(unsure), []string{"db.reach", "db.auth", "srv.retry_s"},
+		"srv.amtconfig", "db.queue_length", "db.queue_idle_s", "fleet.last_change_s", "srv.retry_s", "db.reach", "db.auth")
+}
+
+// webDirMissing: the directory is missing, or, that not looked at, its path answers 404.
+func (c *caseView) webDirMissing() bool {
+	status, _ := c.Num("srv.amtscs.status")
+	return c.Has("srv.amtscs.vdir", "missing") || status == 404 && !c.Known("srv.amtscs.vdir")
 }
 
 func judgeAMTSCS(c *caseView, r *diag.Result) {
 	before := len(r.Causes)
 	status, okStatus := c.Num("srv.amtscs.status")
-	switch {
-	case c.Has("srv.amtscs.vdir", "missing"), okStatus && status == 404 && !c.Known("srv.amtscs.vdir"):
+	if c.webDirMissing() {
 		c.name("rc-amtscs-vdir-missing", diag.Proven, "srv.amtscs.vdir", "srv.amtscs.status")
 	}
 	detail := strings.ToLower(c.Str("srv.amtscs.detail"))
-	ssl := okStatus && status == 403 && (detail == "ssl-required" || strings.Contains(detail, "ssl") || strings.Contains(detail, "secure channel") || strings.Contains(detail, "403.4"))
+	ssl := (!okStatus || status == 403) && (detail == "ssl-required" || strings.Contains(detail, "ssl") || strings.Contains(detail, "secure channel") || strings.Contains(detail, "403.4"))
 	https := c.Str("srv.amtscs.https")
 	if https == "" && ssl {
 		https = "on"
@@ -76,14 +81,9 @@ func judgeAMTSCS(c *caseView, r *diag.Result) {
 		unknown := detail == "" || detail == diag.None
 		c.nameMissing("rc-amtscs-auth", likelyIf(status == 403 && unknown), []string{"srv.amtscs.detail"}, "srv.amtscs.status", "srv.amtscs.detail")
 	}
-	if loc := c.Str("srv.location"); loc != "" && (c.Known("srv.addr") || c.Known("srv.fqdn")) {
-		host := loc
-		if portOf(loc) != 0 {
-			host = diag.Host(loc)
-		}
-		if !c.ours(host) {
-			c.name("rc-service-location", diag.Proven, "srv.location", "srv.addr", "srv.fqdn")
-		}
+	if loc := c.Str("srv.location"); loc != "" && c.ours(hostOf(loc)) == diag.No {
+		_, addrKey := c.serverAddrs()
+		c.name("rc-service-location", diag.Proven, append(addrKey, "srv.location", "srv.fqdn")...)
 	}
 	if len(r.Causes) > before {
 		return
@@ -97,11 +97,28 @@ func judgeAMTSCS(c *caseView, r *diag.Result) {
 	}
 }
 
+// hostOf gives a host without its port.
+func hostOf(s string) string {
+	if portOf(s) != 0 {
+		return diag.Host(s)
+	}
+	return s
+}
+
 // ours: a name or address of the server, as the row of srv.location says.
-func (c *caseView) ours(host string) bool {
-	l, _ := c.Texts("srv.addr")
+func (c *caseView) ours(host string) diag.Tri {
+	if isAddress(host) {
+		l, _ := c.serverAddrs()
+		if len(l) == 0 {
+			return diag.Dunno
+		}
+		return diag.Is(slices.Contains(l, host))
+	}
 	fqdn := c.Str("srv.fqdn")
-	return overlap(l, []string{host}) || fqdn != "" && (host == fqdn || host == firstLabel(fqdn))
+	if fqdn == "" {
+		return diag.Dunno
+	}
+	return diag.Is(host == fqdn || host == firstLabel(fqdn))
 }
 
 func judgeDB(c *caseView, r *diag.Result) {

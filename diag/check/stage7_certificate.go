@@ -16,15 +16,28 @@ const (
 	setupOU       = "Intel(R) Client Setup Certificate"
 )
 
+// rcfgOnRoad: the certificate is on this client's road: its hello says so, else the method wanted;
+// set up on the spot only for admin mode.
+func (c *caseView) rcfgOnRoad() bool {
+	switch {
+	case c.Has("case.method", "manual"):
+		return false
+	case c.localMode():
+		return c.wantsAdmin()
+	case c.helloVersion() != 0:
+		return c.helloVersion() == 3
+	case c.method() != "":
+		return c.method() == "rcfg"
+	}
+	return c.rcfgOn() || c.wantsAdmin()
+}
+
 func judgeRCFG(c *caseView, r *diag.Result) {
-	local := c.localMode()
-	onRoad := c.helloVersion() == 3 || c.helloVersion() == 0 && c.method() == "rcfg" || local && c.wantsAdmin() ||
-		c.helloVersion() == 0 && c.method() == "" && (c.rcfgOn() || c.wantsAdmin())
-	if !onRoad || c.post() || c.Has("case.method", "manual") {
+	if !c.rcfgOnRoad() {
 		c.skip()
 		return
 	}
-	if !local && c.Truth("srv.rcfg_enabled") == diag.No {
+	if !c.localMode() && c.Truth("srv.rcfg_enabled") == diag.No {
 		c.name("rc-rcfg-off-on-server", diag.Proven, "srv.rcfg_enabled", "wire.server.hello")
 	}
 	if c.Truth("cert.present") == diag.No {
@@ -42,8 +55,9 @@ func judgeRCFG(c *caseView, r *diag.Result) {
 	}
 	c.judgeAlgorithms()
 	c.judgeRoot()
-	if f, ok := c.Get("client.suffix"); ok && f.Value == "" && c.acquitted() {
-		c.name("rc-no-dns-suffix", diag.Proven, "client.suffix", "wire.server.hello", "db.amts")
+	if c.suffixAtCertificate() {
+		unsure := len(c.packets("wire.server.hello")) == 0 && !c.addressKnown() // the hello's source is the ME's address
+		c.nameMissing("rc-no-dns-suffix", likelyIf(unsure), []string{"client.ip_mode", "client.me_addr"}, "client.suffix", "wire.server.hello", "db.amts", "srv.log")
 	}
 	c.judgeSuffix()
 	if c.Has("cred.otp", "missing", "wrong") {
@@ -53,9 +67,10 @@ func judgeRCFG(c *caseView, r *diag.Result) {
 	if len(r.Causes) > 0 {
 		return
 	}
-	for _, k := range []string{"srv.rcfg_enabled", "cert.present", "cert.eku", "cert.not_after", "cert.chain", "cert.root_digest", "cert.names", "client.suffix"} {
-		c.want(k)
+	if !c.localMode() {
+		c.want("srv.rcfg_enabled")
 	}
+	c.want("cert.present", "cert.eku", "cert.not_after", "cert.chain", "cert.root_digest", "cert.names", "client.suffix")
 	if len(r.Missing) == 0 {
 		c.pass()
 	}
@@ -113,17 +128,17 @@ func (c *caseView) judgeAlgorithms() {
 	}
 }
 
-// clientHashes are the hashes that the client trusts; fromHello tells that the hello itself said so.
+// clientHashes are the hashes that the client trusts, as its latest hello and a local tool list
+// them; key is the stronger of the two.
 func (c *caseView) clientHashes() (hashes []diag.Obj, key string, known bool) {
-	for _, k := range []string{"wire.client.hello", "wire.server.hello"} {
-		for _, f := range slices.Backward(c.packets(k)) {
-			if m, ok := f.Value.(map[string]any); ok && m["hashes"] != nil {
-				return diag.Objs(m["hashes"]), k, true
-			}
+	f, ok := c.Get("client.hashes")
+	hashes, key = diag.Objs(f.Value), "client.hashes"
+	for _, f := range slices.Backward(c.packets("wire.client.hello", "wire.server.hello")) {
+		if o := diag.ObjOf(f); o.Has("hashes") {
+			return append(diag.Objs(o.Any("hashes")), hashes...), f.Key, true
 		}
 	}
-	f, ok := c.Get("client.hashes")
-	return diag.Objs(f.Value), "client.hashes", ok
+	return hashes, key, ok
 }
 
 func digestIn(list []diag.Obj, digest string) bool {
@@ -136,11 +151,16 @@ func (c *caseView) judgeRoot() {
 	f, rootsKnown := c.Get("cert.root_digests")
 	roots := diag.Objs(f.Value)
 	if root == "" && len(roots) > 0 {
+		for _, o := range roots {
+			if digestIn(list, o.Str("digest")) {
+				return
+			}
+		}
 		root = roots[0].Str("digest")
 	}
 	decided := []string{key, "cert.root_digest", "cert.root_digests", "cert.root_in_client_hashes"}
 	switch {
-	case root == "" && !known || root == "" || !known:
+	case root == "" || !known:
 		if c.Truth("cert.root_in_client_hashes") == diag.No {
 			c.nameMissing("rc-cert-hash-not-in-client", diag.Likely, []string{"client.hashes", "cert.root_digest"}, decided...)
 		}
@@ -211,7 +231,8 @@ func lastTwo(name string) string {
 // reached by update.
 func (c *caseView) judgeOwnCert(r *diag.Result) {
 	looked := (c.Truth("cert.present") == diag.Yes || c.Truth("cert.private_key") == diag.Yes) && c.Known("cert.eku") && c.Known("cert.not_after") && c.Known("cert.chain")
-	if !looked || len(r.Causes) > 0 || !strings.HasPrefix(c.amt().String()+".", "3.2.1.") || !c.Known("client.amt_updated_from") || c.Has("client.amt_updated_from", diag.None) {
+	atFault := slices.ContainsFunc(r.Causes, func(n diag.Named) bool { return strings.HasPrefix(n.ID, "rc-cert-") })
+	if !looked || atFault || !strings.HasPrefix(c.amt().String()+".", "3.2.1.") || !c.Known("client.amt_updated_from") || c.Has("client.amt_updated_from", diag.None) {
 		return
 	}
 	code := c.logSays("0x80090308")

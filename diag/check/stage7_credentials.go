@@ -1,7 +1,7 @@
 package check
 
 import (
-	"net/netip"
+	"slices"
 	"strings"
 
 	"amtmedic/diag"
@@ -9,13 +9,13 @@ import (
 
 func judgePID(c *caseView, r *diag.Result) {
 	v := c.helloVersion()
-	if v == 3 || v == 0 && c.method() != "psk" || c.post() || c.localOrManual() {
+	if v == 3 || v == 0 && c.method() != "psk" || c.localOrManual() {
 		c.skip()
 		return
 	}
 	pidKeys := []string{"wire.server.hello", "wire.client.hello", "client.pid"}
 	switch {
-	case c.PID() == "":
+	case c.PID() == "" && v != 2:
 		c.want("wire.server.hello", "client.pid")
 	case c.Has("db.pid_map", diag.None):
 		c.judgeUnknownPID(pidKeys)
@@ -62,16 +62,23 @@ func (c *caseView) logSays(words string) bool {
 	return false
 }
 
-// backFailed: the connection of the server back to the client failed on the path; keys tell how.
-func (c *caseView) backFailed() (failed, direct bool) {
-	if f, ok := c.Get("wire.back"); ok {
-		g, later := c.Get("net.16993")
-		if later && g.Value == "connect" && !g.At.Before(f.At) {
-			return false, true
-		}
-		return f.Value == "refused" || f.Value == "timeout", true
+var noConnect = []string{"refused", "timeout", "unreachable"}
+
+// backFailed: the last connection of the server to the client failed on the path. Of the service's
+// own try and a probe of the port the later counts.
+func (c *caseView) backFailed() bool {
+	back, tried := c.Get("wire.back")
+	if probe, ok := c.Get("net.16993"); ok && (!tried || back.Value == "not-attempted" || probe.At.After(back.At) && probe.Value != "connect") {
+		return c.Has("net.16993", noConnect...)
 	}
-	return c.Has("net.16993", "refused", "timeout", "unreachable"), false
+	return c.Has("wire.back", "refused", "timeout")
+}
+
+// portOpens: port 16993 of the ME's present address connects, not earlier than the failed try.
+func (c *caseView) portOpens() bool {
+	back, _ := c.Get("wire.back")
+	probe, ok := c.Get("net.16993")
+	return ok && probe.Value == "connect" && !probe.At.Before(back.At)
 }
 
 func judgeBack(c *caseView, r *diag.Result) {
@@ -79,40 +86,39 @@ func judgeBack(c *caseView, r *diag.Result) {
 		c.skip()
 		return
 	}
+	tunnel := c.post() && c.Obj("client.cira").Str("state") == "connected"
+	failed := c.backFailed()
+	if failed && !tunnel { // with a tunnel closed by design (R-outside)
+		c.judgePath()
+	}
 	if c.Has("wire.back", "tls-version") || c.noCommonTLS() {
 		c.name("rc-tls-version", diag.Proven, "wire.back", "srv.tls_versions", "client.tls_versions")
-		return
 	}
-	if c.otherAddressTried() {
-		c.name("rc-static-ip-mismatch", diag.Proven, "wire.back", "wire.back_dst", "client.me_addr", "client.os_addr", "wire.server.hello", "dns.forward")
-		return
+	switch {
+	case len(r.Causes) > 0 || len(r.Missing) > 0:
+	case failed || c.Known("wire.back") && !c.Has("wire.back", "not-attempted"):
+		c.pass()
+	case c.backDue():
+		c.want("wire.back")
 	}
-	failed, direct := c.backFailed()
-	if !failed {
-		if c.Known("wire.back") && !c.Has("wire.back", "not-attempted") {
-			c.pass()
-		} else if c.backDue() {
-			c.want("wire.back")
-		}
-		return
-	}
-	tunnel := c.Obj("client.cira").Str("state") == "connected"
-	if c.post() && tunnel {
-		c.pass() // closed by design (R-outside)
-		return
-	}
-	if c.natBetween() {
-		c.name("rc-nat-between", diag.Proven, "wire.server.hello", "client.me_addr", "client.os_addr", "wire.back", "wire.back_dst")
-		return
-	}
-	if !c.post() && !c.Has("client.prov_state", "in") && !c.rcfgOn() && !c.helloKnown() {
+}
+
+// judgePath: the connection back failed; whose fault is it?
+func (c *caseView) judgePath() {
+	switch {
+	case c.otherAddressTried():
+		c.name("rc-static-ip-mismatch", diag.Proven, "wire.back", "wire.back_dst", "net.16993", "client.me_addr", "client.os_addr", "wire.server.hello", "dns.forward")
+	case c.natBetween():
+		c.name("rc-nat-between", diag.Proven, "wire.server.hello", "client.me_addr", "client.os_addr", "wire.back", "wire.back_dst", "net.16993")
+	case c.portOpens():
+	case !c.post() && !c.Has("client.prov_state", "in") && !c.rcfgOn() && !c.helloKnown():
 		c.want("client.prov_state")
-		return
+	default:
+		dst := diag.Host(c.Str("wire.back_dst"))
+		sure := dst != "" && dst == c.Str("client.me_addr") && (!c.post() || c.Known("client.cira"))
+		c.nameMissing("rc-return-path-blocked", likelyIf(!sure), []string{"wire.back_dst", "client.me_addr", "client.cira"},
+			"wire.back", "wire.back_dst", "net.16993", "client.me_addr", "wire.server.hello", "client.cira")
 	}
-	dst := diag.Host(c.Str("wire.back_dst"))
-	sure := direct && dst != "" && dst == c.Str("client.me_addr") && (!c.post() || c.Known("client.cira"))
-	c.nameMissing("rc-return-path-blocked", likelyIf(!sure), []string{"wire.back_dst", "client.me_addr", "client.cira"},
-		"wire.back", "wire.back_dst", "net.16993", "client.me_addr", "wire.server.hello", "client.cira")
 }
 
 func (c *caseView) helloKnown() bool {
@@ -122,7 +128,7 @@ func (c *caseView) helloKnown() bool {
 // backDue: the server should have connected back by now.
 func (c *caseView) backDue() bool { return c.helloKnown() || c.hasRow("db.amts") }
 
-// meAddr is the address of the ME: stated, else the source of its hello.
+// helloSource is the address that the latest hello came from, as the server saw it.
 func (c *caseView) helloSource() string {
 	ps := c.packets("wire.server.hello")
 	if len(ps) == 0 {
@@ -140,25 +146,24 @@ func (c *caseView) otherAddressTried() bool {
 	if os == "" || os == diag.None || me == "" || me == os {
 		return false
 	}
-	failed, _ := c.backFailed()
 	if dst := diag.Host(c.Str("wire.back_dst")); dst != "" {
-		return failed && dst == os
+		return dst == os
 	}
-	for _, f := range c.Each("dns.forward") {
-		if a, _ := diag.ObjOf(f).Texts("addr"); overlap(a, []string{os}) && failed {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Each("dns.forward"), func(f diag.Fact) bool {
+		a, _ := diag.ObjOf(f).Texts("addr")
+		return slices.Contains(a, os)
+	})
 }
 
-// natBetween: the hello's source is neither the ME's nor the system's address.
+// natBetween: the hello's source is neither the ME's nor the system's address, and it is what the
+// server tries in vain.
 func (c *caseView) natBetween() bool {
 	me, os, src := c.Str("client.me_addr"), c.Str("client.os_addr"), c.helloSource()
-	if _, err := netip.ParseAddr(src); err != nil || me == "" || me == diag.None || os == "" || os == diag.None {
+	if !isAddress(src) || me == "" || me == diag.None || os == "" {
 		return false
 	}
-	return src != me && src != os
+	dst := diag.Host(c.Str("wire.back_dst"))
+	return src != me && src != os && (dst == "" || dst == src)
 }
 
 func judgeAdmin(c *caseView, r *diag.Result) {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,10 +16,7 @@ func judgeParams(c *caseView, r *diag.Result) {
 	if c.Has("db.uuid_map", diag.None) {
 		c.judgeNoMapRow()
 	}
-	if have, now := c.Obj("db.uuid_map").Str("fqdn"), c.Str("client.os_name"); have != "" && now != "" && have != now {
-		n, ok := c.Num("fleet.same_uuid")
-		c.nameMissing("rc-uuid-map-stale", likelyIf(!ok || n > 0), []string{"fleet.same_uuid"}, "db.uuid_map", "client.os_name", "fleet.same_uuid")
-	}
+	c.judgeName()
 	profiles, listed := c.Texts("db.profiles")
 	if c.Has("db.profile", diag.None) || listed && len(profiles) == 0 && !c.hasRow("db.profile") {
 		c.name("rc-no-profile", diag.Proven, "db.profile", "db.profiles")
@@ -33,6 +31,17 @@ func judgeParams(c *caseView, r *diag.Result) {
 	c.want("db.uuid_map", "db.profile")
 	if c.UUID() == "" {
 		c.want("client.uuid")
+	}
+}
+
+// judgeName: the row has another name than the one PC of this UUID has now.
+func (c *caseView) judgeName() {
+	have, now := c.Obj("db.uuid_map").Str("fqdn"), c.Str("client.os_name")
+	if !strings.Contains(now, ".") {
+		have = firstLabel(have)
+	}
+	if n, ok := c.Num("fleet.same_uuid"); have != "" && now != "" && have != now && n == 0 {
+		c.nameMissing("rc-uuid-map-stale", likelyIf(!ok), []string{"fleet.same_uuid"}, "db.uuid_map", "client.os_name", "fleet.same_uuid")
 	}
 }
 
@@ -102,6 +111,10 @@ func judgeQueue(c *caseView, r *diag.Result) {
 		}
 		return
 	}
+	if c.hasRow("db.queue") && (c.queueStands() || c.Has("srv.amtconfig", "hung")) {
+		c.hungService()
+		return
+	}
 	age, known := c.rowAge("db.queue")
 	retry, _ := c.retry()
 	switch {
@@ -123,6 +136,10 @@ func judgeQueue(c *caseView, r *diag.Result) {
 var errorWords = []string{"fail", "error", "cannot", "could not", "refus", "denied", "expired", "invalid", "not found", "unable", "missing",
 	"reject", "timed out", "time-out", "alert"}
 
+// nought is a count of none, such as "0 errors" or "errors: 0".
+var nought = regexp.MustCompile(`\b(?:0|no) (?:errors?|fail(?:ed|ures?)?|alerts?|missing|rejects?|rejected|refused|expired|invalid|denied)\b|` +
+	`\b(?:errors?|fail(?:ed|ures?)?|alerts?|missing|rejects?|rejected|refused|expired|invalid|denied)\s*[:=]\s*0\b`)
+
 // errorSince: a row of the log says error at or after t. known is false while nobody looked.
 func (c *caseView) errorSince(t time.Time) (found, known bool) {
 	f, ok := c.Get("srv.log")
@@ -139,8 +156,7 @@ func (c *caseView) errorSince(t time.Time) (found, known bool) {
 }
 
 func isError(text string) bool {
-	text = strings.ToLower(text)
-	text = strings.ReplaceAll(strings.ReplaceAll(" "+text, " 0 errors", ""), " no errors", "")
+	text = nought.ReplaceAllString(strings.ToLower(text), "")
 	if slices.ContainsFunc(errorWords, func(w string) bool { return strings.Contains(text, w) }) {
 		return true
 	}

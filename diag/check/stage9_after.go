@@ -25,9 +25,9 @@ func judgeControlMode(c *caseView, r *diag.Result) {
 		c.skip()
 		return
 	}
-	if c.Has("case.control_mode", "acm") && c.Has("client.control_mode", "ccm") && (c.post() || !c.Known("client.prov_state")) {
-		c.nameMissing("rc-control-mode", likelyIf(!c.post() || c.rowOurs() != diag.Yes), []string{"db.amts", "client.prov_state"},
-			"case.control_mode", "client.control_mode", "client.prov_state", "db.amts")
+	if c.Has("case.control_mode", "acm") && c.Has("client.control_mode", "ccm") && (c.post() || !c.Known("client.prov_state")) && c.ownerHere() != diag.No {
+		c.nameMissing("rc-control-mode", likelyIf(!c.post() || c.ownerHere() != diag.Yes), []string{"db.amts", "cred.digest", "db.uuid_map", "client.prov_state"},
+			"case.control_mode", "client.control_mode", "client.prov_state", "db.amts", "cred.digest", "db.uuid_map")
 		return
 	}
 	if c.Known("client.control_mode") {
@@ -35,6 +35,18 @@ func judgeControlMode(c *caseView, r *diag.Result) {
 		return
 	}
 	c.want("client.control_mode")
+}
+
+// ownerHere: the provisioned client is ours: by its row, by the server's log-in, and by its name.
+func (c *caseView) ownerHere() diag.Tri {
+	n, asked := c.Num("cred.digest")
+	switch {
+	case c.rowOurs() == diag.No || asked && n != 200:
+		return diag.No
+	case c.rowOurs() == diag.Yes && asked && c.nameOurs() == diag.Yes:
+		return diag.Yes
+	}
+	return diag.Dunno
 }
 
 // rowOurs: csti_amts says that this server provisioned the client.
@@ -54,21 +66,31 @@ func (c *caseView) rowOurs() diag.Tri {
 func judgePost(c *caseView, r *diag.Result) {
 	if (c.post() || c.symptom("sym-sync-empty")) && c.Truth("db.same_instance") == diag.Yes && c.syncFailed() {
 		c.name("rc-resource-sync", diag.Proven, "srv.sync", "db.same_instance", "case.symptom", "client.prov_state")
-		return
 	}
 	if !c.post() {
-		r.Light = diag.Unlooked
 		return
 	}
-	if c.rowOurs() == diag.Yes {
+	if n, _ := c.Num("fleet.same_uuid"); n > 0 {
+		c.name("rc-uuid-duplicate", diag.Proven, "fleet.same_uuid")
+	}
+	c.judgeName()
+	if c.onlyWireless() {
+		c.nameOffPath()
+	}
+	if len(r.Causes) == 0 && c.rowOurs() == diag.Yes {
 		c.pass()
 	}
+}
+
+// tunnelAsked: stage 10 lies behind the provisioned state and is walked only when asked for.
+func (c *caseView) tunnelAsked() bool {
+	return c.symptom("sym-no-tunnel", "sym-tunnel-lost") && !c.Has("client.prov_state", "pre", "in")
 }
 
 func judgeCIRA(c *caseView, r *diag.Result) {
 	cira := c.Obj("client.cira")
 	state, where := cira.Str("state"), cira.Str("network")
-	if !c.symptom("sym-no-tunnel", "sym-tunnel-lost") || state == "connected" {
+	if !c.tunnelAsked() || state == "connected" {
 		c.skip()
 		return
 	}
@@ -77,21 +99,26 @@ func judgeCIRA(c *caseView, r *diag.Result) {
 		return
 	}
 	if c.Has("client.cira", diag.None) || cira.Str("server") != "" && c.tunnelServerWrong(cira.Str("server")) {
-		c.name("rc-cira-settings", diag.Proven, "client.cira", "srv.addr", "srv.fqdn")
+		c.name("rc-cira-settings", diag.Proven, "client.cira", "srv.addr", "srv.listen", "srv.fqdn", "srv.mps_listen")
 		return
 	}
 	if state == "connecting" || where == "outside" {
-		c.tunnelStuck(state)
+		c.tunnelStuck(state, where)
 		return
 	}
-	domains, _ := cira.Texts("domains")
+	if state == "" {
+		r.Light = diag.Unknown
+		r.Missing = append(r.Missing, "client.cira") // whether it calls was not looked at
+		return
+	}
+	domains, domainsKnown := cira.Texts("domains")
 	inside := c.Str("client.suffix") != "" && slices.Contains(domains, c.Str("client.suffix"))
 	switch {
 	case c.Has("client.ip_mode", "static"):
 		c.name("rc-cira-static-ip", diag.Proven, "client.cira", "client.ip_mode")
 	case inside:
 		c.nameMissing("rc-cira-inside", likelyIf(!c.Known("client.ip_mode")), []string{"client.ip_mode"}, "client.cira", "client.suffix", "client.ip_mode")
-	case c.environmentStale(state):
+	case domainsKnown && c.environmentStale(state):
 		c.name("rc-cira-env-stale", diag.Proven, "client.amt_version", "client.cira", "client.suffix", "client.link_up_s", "db.amts", "client.ip_mode")
 	default:
 		c.want("client.ip_mode", "client.suffix", "client.link_up_s")
@@ -100,8 +127,8 @@ func judgeCIRA(c *caseView, r *diag.Result) {
 
 // tunnelStuck: the client calls; with a static address and everything at the server right, its
 // surroundings are the likely reason.
-func (c *caseView) tunnelStuck(state string) {
-	if state == "connecting" && c.Has("client.ip_mode", "static") && c.mpsRight() {
+func (c *caseView) tunnelStuck(state, where string) {
+	if state == "connecting" && where != "outside" && c.Has("client.ip_mode", "static") && c.mpsRight() {
 		c.name("rc-cira-static-ip", diag.Likely, "client.cira", "client.ip_mode", "net.mps", "srv.mps_listen", "srv.mps_root_digest")
 		return
 	}
@@ -111,34 +138,30 @@ func (c *caseView) tunnelStuck(state string) {
 func (c *caseView) mpsRight() bool {
 	l, _ := c.Texts("srv.mps_listen")
 	root := c.Str("client.cira_root_digest")
-	return len(l) > 0 && c.Has("net.mps", "connect") && root != "" && root == c.Str("srv.mps_root_digest") && !c.Has("wire.mps", "tls-version")
+	return len(l) > 0 && c.Has("net.mps", "connect") && root != "" && root == c.Str("srv.mps_root_digest") && !c.Has("wire.mps", "tls-version") && !c.noCommonTLS()
 }
 
 func (c *caseView) tunnelServerWrong(s string) bool {
-	host := s
 	if p := portOf(s); p != 0 {
-		host = diag.Host(s)
 		if l, ok := c.Texts("srv.mps_listen"); ok && len(l) > 0 &&
 			!slices.ContainsFunc(l, func(a string) bool { return portOf(a) == p }) {
 			return true
 		}
 	}
-	if isAddress(host) {
-		return c.Known("srv.addr") && !c.ours(host)
-	}
-	return c.Known("srv.fqdn") && !c.ours(host)
+	return c.ours(hostOf(s)) == diag.No
 }
 
 // environmentStale: AMT 11 judges its surroundings only when the link comes up (MPS-300).
 func (c *caseView) environmentStale(state string) bool {
-	up, okUp := c.Num("client.link_up_s")
+	link, okUp := c.Get("client.link_up_s")
+	up, _ := c.Num("client.link_up_s")
 	age, okAge := c.rowAge("db.amts")
 	return c.amt().Major() == 11 && c.Has("client.ip_mode", "dhcp-lease") && state == "off" && c.Str("client.suffix") != "" &&
-		okUp && okAge && seconds(up) >= age
+		okUp && okAge && seconds(up)+c.Age(link) >= age
 }
 
 func judgeMPS(c *caseView, r *diag.Result) {
-	if !c.symptom("sym-no-tunnel", "sym-tunnel-lost") || c.Obj("client.cira").Str("state") == "connected" {
+	if !c.tunnelAsked() || c.Obj("client.cira").Str("state") == "connected" {
 		c.skip()
 		return
 	}

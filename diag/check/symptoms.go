@@ -144,7 +144,7 @@ var symptoms = []Symptom{
 		[]string{"rc-https-on-no-tls", "rc-https-off-with-tls", "rc-amtscs-auth", "rc-amtscs-vdir-missing", "rc-sql-auth", "rc-sql-unreachable", "rc-db-missing", "rc-amtconfig-stopped"},
 		"read the second bullet; https vs TLS table; HTTP status of AMTSCS"},
 	{"sym-console-partial", "console", "DNS Configuration, Service Location and Delayed Provisioning work, other nodes fail",
-		[]string{"rc-https-on-no-tls", "rc-https-off-with-tls", "rc-amtscs-auth", "rc-amtscs-vdir-missing"},
+		[]string{"rc-https-on-no-tls", "rc-https-off-with-tls", "rc-amtscs-auth", "rc-amtscs-vdir-missing", "rc-sql-auth", "rc-sql-unreachable", "rc-db-missing"},
 		"R-console-path"},
 	{"sym-console-after-change", "console", "console fails since TLS was switched or SCS was installed by hand",
 		[]string{"rc-https-on-no-tls", "rc-https-off-with-tls"},

@@ -21,9 +21,9 @@ func (s *sorted) choose(j *diag.Judgement) {
 	case s.take(j, first(diag.Proven)):
 	case s.takeOK(j, true):
 	case s.take(j, first(diag.Likely)):
-	case s.takeOK(j, false):
+	case s.take(j, s.ruleEleven()):
 	default:
-		s.take(j, s.ruleEleven())
+		s.takeOK(j, false)
 	}
 	s.rest(j)
 }
