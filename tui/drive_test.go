@@ -16,8 +16,9 @@ import (
 // driver runs the root model without a program: every command is run at once and its message
 // handed back, so that frames come out the same each time.
 type driver struct {
-	t *testing.T
-	m *model
+	t    *testing.T
+	m    *model
+	quit bool
 }
 
 func options(w *fake) Options {
@@ -43,7 +44,7 @@ func newDriver(t *testing.T, o Options, w, h int) *driver {
 	}
 	m.clip = io.Discard
 	m.follow = func(*feed) tea.Cmd { return nil } // it would wait
-	d := &driver{t, m}
+	d := &driver{t: t, m: m}
 	d.send(tea.WindowSizeMsg{Width: w, Height: h})
 	d.run(m.Init())
 	return d
@@ -72,6 +73,7 @@ func (d *driver) message(msg tea.Msg) {
 		return
 	}
 	if _, quit := msg.(tea.QuitMsg); quit {
+		d.quit = true
 		return
 	}
 	d.send(msg)

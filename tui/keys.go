@@ -127,9 +127,15 @@ func (m *model) fitting() []string {
 	return out
 }
 
-// wheel makes the wheel move by three lines.
-func (m *model) wheel(e tea.MouseMsg) tea.Cmd {
-	if m.small() || m.top().Typing() {
+// mouse makes the wheel move by three lines, and a click choose a row.
+func (m *model) mouse(e tea.MouseMsg) tea.Cmd {
+	if m.small() || m.to != nil || e.Action != tea.MouseActionPress {
+		return nil
+	}
+	if c, ok := m.top().(page.Clicker); ok && e.Button == tea.MouseButtonLeft {
+		return c.Click(e.Y - (m.h - 2 - m.bodyHeight(m.top().Road())))
+	}
+	if m.top().Typing() {
 		return nil
 	}
 	k := tea.KeyMsg{Type: tea.KeyDown}

@@ -38,6 +38,8 @@ type model struct {
 	tmux  bool
 	clip  io.Writer
 
+	failed error // why the first case could not be opened
+
 	follow func(f *feed) tea.Cmd // how a case is followed; tests look by themselves
 }
 
@@ -47,15 +49,26 @@ func (m *model) begin() {
 		m.open(m.o.Walker, nil)
 		return
 	}
+	if m.o.First != nil {
+		m.env.Snap = &flow.Snapshot{}
+		if m.o.First.Kind == page.Practice {
+			m.env.Snap.World, m.env.Snap.Step.What = "practice", "building the practice world"
+		}
+		m.stack = []page.Page{walk.New(m.env)}
+		return
+	}
 	m.stack = []page.Page{start.New(m.env, &m.o.Start)}
 }
+
+// alone reports whether the screen has one case only, and no start page.
+func (m *model) alone() bool { return m.o.Walker != nil || m.o.First != nil }
 
 // open makes a walker the case of the screen.
 func (m *model) open(w flow.Walker, close func() error) {
 	m.feed, m.seen = newFeed(m.ctx, w, close), 0
 	m.env.Snap, m.env.Ask = &flow.Snapshot{}, nil
 	var bottom []page.Page
-	if m.o.Walker == nil {
+	if !m.alone() {
 		bottom = []page.Page{start.New(m.env, &m.o.Start)}
 	}
 	m.stack = append(bottom, walk.New(m.env))
@@ -77,8 +90,13 @@ func (m *model) leave() error {
 	return f.close()
 }
 
-// Init starts to follow a case that is open already.
-func (m *model) Init() tea.Cmd { return m.watch() }
+// Init starts to follow a case that is open already, or opens the first one.
+func (m *model) Init() tea.Cmd {
+	if m.feed == nil && m.o.First != nil {
+		return m.choose(*m.o.First)
+	}
+	return m.watch()
+}
 
 // watch takes the first picture of a case and follows it.
 func (m *model) watch() tea.Cmd {
@@ -147,7 +165,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyMsg:
 		return m, m.key(msg)
 	case tea.MouseMsg:
-		return m, m.wheel(msg)
+		return m, m.mouse(msg)
 	case picture:
 		return m, m.take(msg)
 	case followed:
@@ -213,6 +231,10 @@ type opened struct {
 }
 
 func (m *model) opened(o opened) tea.Cmd {
+	if o.err != nil && m.o.First != nil {
+		m.failed = o.err
+		return tea.Quit
+	}
 	if o.err != nil {
 		return m.deliver(page.OpenFailed{Err: o.err})
 	}
@@ -225,7 +247,7 @@ var errNothingOpens = errors.New("nothing can be opened here")
 
 func (m *model) choose(c Choice) tea.Cmd {
 	if m.o.Open == nil {
-		return m.deliver(page.OpenFailed{Err: errNothingOpens})
+		return page.Send(opened{err: errNothingOpens})
 	}
 	return func() tea.Msg {
 		w, close, err := m.o.Open(m.ctx, c)
@@ -355,7 +377,7 @@ func (m *model) goTo(name, arg string) tea.Cmd {
 
 // goStart goes back to the start page, and leaves the case.
 func (m *model) goStart() tea.Cmd {
-	if m.o.Walker != nil {
+	if m.alone() {
 		m.note = "this case was opened alone; quit ends it"
 		return nil
 	}

@@ -46,7 +46,10 @@ const (
 type Options struct {
 	// Walker is a case that is open already: the screen opens on its walk. Its owner closes it.
 	Walker flow.Walker
-	// Start is what the start page shows when there is no Walker.
+	// First is opened at once instead: the screen shows its road while Open works on it. When it
+	// cannot be opened, Run ends with that error.
+	First *Choice
+	// Start is what the start page shows when there is neither Walker nor First.
 	Start Start
 	// Open opens what was chosen; close (may be nil) is called when the case is left. The context
 	// ends with the case. Without Open the start page opens nothing.
@@ -70,8 +73,9 @@ type Options struct {
 	Zone   *time.Location      // time.Local when nil
 }
 
-// framesPerSecond bounds how often the screen is drawn.
-const framesPerSecond = 10
+// framesPerSecond bounds how often the screen is drawn, and with it how long the first frame and the
+// answer to a key take. What changes by itself is held to two pictures a second by the feed.
+const framesPerSecond = 20
 
 // Run shows the workstation until the person quits or ctx ends, and restores the terminal. It
 // gives ctx's error when that ended it.
@@ -103,7 +107,12 @@ func Run(ctx context.Context, o Options) error {
 	last, err := tea.NewProgram(m, opts...).Run()
 	stop()
 	if lm, ok := last.(*model); ok && lm != nil {
-		lm.leave()
+		if cerr := lm.leave(); err == nil {
+			err = cerr
+		}
+		if lm.failed != nil {
+			err = lm.failed
+		}
 	}
 	switch {
 	case err == nil:

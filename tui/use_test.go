@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"amtmedic/diag"
 	"amtmedic/diag/flow"
 	"amtmedic/tui/page"
@@ -329,5 +331,87 @@ func check(t *testing.T, v reflect.Value, path string) {
 		if !v.IsNil() {
 			check(t, v.Elem(), path)
 		}
+	}
+}
+
+// TestFirst shows the road while the first case is being opened, and ends with the error of one
+// that cannot be.
+func TestFirst(t *testing.T) {
+	o := options(nil)
+	o.First = &Choice{Kind: Practice, ID: "rc-pps-mismatch"}
+	var got Choice
+	o.Open = func(_ context.Context, c Choice) (flow.Walker, func() error, error) {
+		got = c
+		return newFake(practice()), nil, nil
+	}
+	m, err := newModel(t.Context(), &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.follow = func(*feed) tea.Cmd { return nil }
+	d := &driver{t: t, m: m}
+	d.send(tea.WindowSizeMsg{Width: 80, Height: 24})
+	d.want("building the practice world", "firmware   wire", "practice")
+	d.keys("e", "s", "esc", "v", "tab", "tab", "r", "?", "esc")
+	d.run(m.Init())
+	d.want("Does a hello leave the client?")
+	if got != *o.First {
+		t.Errorf("opened %+v", got)
+	}
+
+	o.Open = func(context.Context, Choice) (flow.Walker, func() error, error) {
+		return nil, nil, errors.New("needs root")
+	}
+	d = newDriver(t, o, 80, 24)
+	if d.m.failed == nil || !d.quit {
+		t.Errorf("failed %v, quit %v", d.m.failed, d.quit)
+	}
+}
+
+// TestMouse chooses rows by clicking and moves by the wheel.
+func TestMouse(t *testing.T) {
+	click := func(d *driver, what string) {
+		t.Helper()
+		d.frame()
+		for y, l := range strings.Split(d.frame(), "\n") {
+			if strings.Contains(l, what) {
+				d.send(tea.MouseMsg{X: 5, Y: y, Button: tea.MouseButtonLeft, Action: tea.MouseActionPress})
+				d.send(tea.MouseMsg{X: 5, Y: y, Button: tea.MouseButtonLeft, Action: tea.MouseActionRelease})
+				return
+			}
+		}
+		t.Fatalf("nothing to click: %s\n%s", what, d.frame())
+	}
+	var got Choice
+	o := options(nil)
+	o.Open = func(_ context.Context, c Choice) (flow.Walker, func() error, error) {
+		got = c
+		return newFake(asking(passwordQuestion()), split()), nil, nil
+	}
+	d := newDriver(t, o, 80, 24)
+	click(d, "Practice: break")
+	click(d, "Practice: break")
+	d.want("What shall be broken?")
+	click(d, "rc-pps-mismatch")
+	if got.ID != "" {
+		t.Error("one click opens a case")
+	}
+	click(d, "rc-pps-mismatch")
+	if got.ID != "rc-pps-mismatch" {
+		t.Errorf("opened %+v", got)
+	}
+	click(d, "neither is accepted")
+	d.want("▸ 3  neither is accepted")
+	click(d, "neither is accepted")
+	d.want("What to do")
+	click(d, "Restart the hello")
+	d.want("▸ 3  Restart the hello")
+	d.send(tea.MouseMsg{Button: tea.MouseButtonWheelUp, Action: tea.MouseActionPress})
+	d.want("▸ 1  Add the CNAME")
+	click(d, "Restart the hello")
+	click(d, "Restart the hello")
+	d.want("remedy 3 of 4")
+	for y := range 24 {
+		d.send(tea.MouseMsg{X: 1, Y: y, Button: tea.MouseButtonLeft, Action: tea.MouseActionPress})
 	}
 }

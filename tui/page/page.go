@@ -37,6 +37,10 @@ type Page interface {
 	Typing() bool
 }
 
+// Clicker is a page whose rows can be chosen with the mouse. Click takes a line of the body, from 0:
+// it selects the row there, or does what enter does when the row is selected already.
+type Clicker interface{ Click(line int) tea.Cmd }
+
 // Env is what all pages share. Only the root changes it, between updates.
 type Env struct {
 	Theme    *theme.Theme

@@ -73,6 +73,21 @@ func (p *Answers) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// Click chooses an answer, or a question.
+func (p *Answers) Click(line int) tea.Cmd {
+	if p.form != nil {
+		return p.form.Click(line)
+	}
+	from, to := p.rows.Window()
+	if i := from + line - 2; line >= 2 && i < to {
+		if i == p.rows.Cursor() {
+			p.form = NewForm(p.env, p.env.Ask[i])
+		}
+		p.rows.To(i)
+	}
+	return nil
+}
+
 func (p *Answers) key(k tea.KeyMsg) tea.Cmd {
 	m := p.env.Keys
 	if p.form != nil {

@@ -21,6 +21,7 @@ type Form struct {
 	env   *page.Env
 	q     probe.Question
 	rows  list.List
+	at    list.Lines
 	field *input.Input // not nil while typing
 	err   string
 }
@@ -79,6 +80,14 @@ func (f *Form) Update(k tea.KeyMsg) (tea.Cmd, bool) {
 	return nil, true
 }
 
+// Click chooses the answer on a line of the form. An answer is given by the second click only.
+func (f *Form) Click(line int) tea.Cmd {
+	if again, ok := f.rows.Click(f.at, line); ok && again && f.field == nil {
+		return f.choose()
+	}
+	return nil
+}
+
 func (f *Form) choose() tea.Cmd {
 	n := f.rows.Cursor()
 	f.err = ""
@@ -134,7 +143,14 @@ func (f *Form) View(w, h int) []string {
 	if rest >= len(how) {
 		lines, rest = append(lines, how...), rest-len(how)
 	}
-	lines = append(append(lines, ""), answers...)
+	lines = append(lines, "")
+	first := len(lines)
+	at := list.Lines{}
+	for l, row := range f.at { // from the answers' own lines to those of the form
+		at[first+l] = row
+	}
+	f.at = at
+	lines = append(lines, answers...)
 	if follows := f.follows(w); len(follows) > 0 && rest > len(follows) {
 		lines = append(append(lines, ""), follows...)
 	}
@@ -163,7 +179,9 @@ func (f *Form) how(w int) []string {
 
 func (f *Form) answers(w int) []string {
 	var lines []string
+	f.at = list.Lines{}
 	for i, o := range f.q.Options {
+		f.at[len(lines)] = i
 		lines = append(lines, f.row(i, o.Label, w)...)
 	}
 	if fd := f.q.Field; fd != nil {
@@ -176,6 +194,7 @@ func (f *Form) answers(w int) []string {
 			if fd.Hint != "" {
 				label += " (" + fd.Hint + ")"
 			}
+			f.at[len(lines)] = n
 			lines = append(lines, f.row(n, label, w)...)
 		}
 	}

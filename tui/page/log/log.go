@@ -20,6 +20,9 @@ import (
 	"amtmedic/tui/theme"
 )
 
+// detail is the height of the part that shows a line in full that had to be cut.
+const detail = 3
+
 // Page is the log.
 type Page struct {
 	env     *page.Env
@@ -165,6 +168,11 @@ func (p *Page) View() []string {
 		}
 		out, h = append(out, "   / "+typed), h-1
 	}
+	detail := detail
+	if p.h < 12 {
+		detail = 0
+	}
+	h -= detail
 	p.rows.Set(len(ls), max(1, h))
 	if p.follow {
 		p.rows.Last()
@@ -195,6 +203,15 @@ func (p *Page) View() []string {
 			s = p.env.Paint(theme.Selected, s)
 		}
 		out = append(out, " "+p.env.Theme.Pointer(on)+mark+" "+s)
+	}
+	for len(out) < p.h-detail {
+		out = append(out, "")
+	}
+	if i := p.rows.Cursor(); detail > 0 && text.Width(ls[i].text) > p.w-25 {
+		out = append(out, "")
+		for _, l := range text.Wrap(ls[i].text, p.w-6) {
+			out = append(out, "   "+p.env.Paint(theme.Muted, l))
+		}
 	}
 	return text.Block(out, p.w, p.h)
 }

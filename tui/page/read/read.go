@@ -38,15 +38,26 @@ func NewExplain(env *page.Env, id string, road bool) *Page {
 		}
 		var out []string
 		for _, l := range strings.Split(raw, "\n") {
-			if wrapped := text.Wrap(l, w); len(wrapped) > 0 {
-				out = append(out, wrapped...)
-			} else {
-				out = append(out, "")
-			}
+			out = append(out, hang(l, w)...)
 		}
 		return out
 	}
 	return p
+}
+
+// hang wraps a line; what follows stands a little further in than its start.
+func hang(l string, w int) []string {
+	rest := strings.TrimLeft(l, " ")
+	in := min(len(l)-len(rest), w/2)
+	if text.Width(rest) <= w-in {
+		return []string{strings.Repeat(" ", in) + rest}
+	}
+	further := 2 * min(in, 1) // a paragraph at the margin has none
+	lines := text.Wrap(rest, w-in-further)
+	for i := range lines {
+		lines[i] = strings.Repeat(" ", in+min(i, 1)*further) + lines[i]
+	}
+	return lines
 }
 
 // NewHelp makes the key page of another page.
@@ -112,7 +123,7 @@ func (p *Page) Typing() bool { return false }
 
 // Status is the header.
 func (p *Page) Status() (string, string) {
-	n := len(p.lines(min(p.w, maxWidth) - 4))
+	n := len(p.lines(min(p.w, maxWidth) - 2))
 	right := ""
 	if n > p.h {
 		right = fmt.Sprintf("line %d of %d", p.top+1, n)
@@ -156,18 +167,18 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 }
 
 func (p *Page) clamp() {
-	n := len(p.lines(max(1, min(p.w, maxWidth)-4)))
+	n := len(p.lines(max(1, min(p.w, maxWidth)-2)))
 	p.top = max(0, min(p.top, n-p.h))
 }
 
 // View draws the part of the text that is in the window.
 func (p *Page) View() []string {
 	p.clamp()
-	lines := p.lines(max(1, min(p.w, maxWidth)-4))
+	lines := p.lines(max(1, min(p.w, maxWidth)-2))
 	lines = lines[p.top:min(len(lines), p.top+p.h)]
 	out := make([]string, len(lines))
 	for i, l := range lines {
-		out[i] = strings.TrimRight("   "+l, " ")
+		out[i] = strings.TrimRight(" "+l, " ")
 	}
 	return text.Block(out, p.w, p.h)
 }

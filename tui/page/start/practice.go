@@ -19,6 +19,7 @@ type Faults struct {
 	faults []page.Fault
 	w, h   int
 	rows   list.List
+	at     list.Lines
 	filter *input.Input
 	typing bool
 	state  string // what happens, or went wrong
@@ -127,6 +128,14 @@ func (p *Faults) key(k tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
+// Click chooses the fault on a line.
+func (p *Faults) Click(line int) tea.Cmd {
+	if again, ok := p.rows.Click(p.at, line); ok && again {
+		return p.enter()
+	}
+	return nil
+}
+
 func (p *Faults) enter() tea.Cmd {
 	fs := p.matches()
 	i := p.rows.Cursor()
@@ -175,7 +184,9 @@ func (p *Faults) View() []string {
 		lines = append(lines, "   Nothing fits. Use fewer words, or esc.")
 	}
 	from, to := p.rows.Window()
+	p.at = list.Lines{}
 	for i := from; i < to; i++ {
+		p.at[len(lines)] = i
 		lines = append(lines, p.row(fs[i], i == p.rows.Cursor()))
 	}
 	return text.Block(append(lines, foot...), p.w, p.h)

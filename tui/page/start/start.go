@@ -24,6 +24,7 @@ type Page struct {
 	data    *page.Start
 	w, h    int
 	rows    list.List
+	at      list.Lines
 	filter  *input.Input // not nil while a filter is typed or holds
 	typing  bool
 	command bool // the commands of what is missing are shown
@@ -205,6 +206,14 @@ func (p *Page) clear() {
 	p.command = false
 }
 
+// Click chooses the row on a line.
+func (p *Page) Click(line int) tea.Cmd {
+	if again, ok := p.rows.Click(p.at, line); ok && again {
+		return p.enter()
+	}
+	return nil
+}
+
 func (p *Page) enter() tea.Cmd {
 	rows := p.choices()
 	i := p.rows.Cursor()
@@ -230,7 +239,7 @@ func (p *Page) View() []string {
 		room = p.h - 2 - len(foot)
 	}
 	lines := p.head(len(rows))
-	body := p.list(rows, max(1, room))
+	body := p.list(rows, max(1, room), len(lines))
 	lines = append(lines, body...)
 	for len(lines) < p.h-len(foot)-1 {
 		if len(lines) >= len(body)+4 {
@@ -262,7 +271,9 @@ func (p *Page) head(n int) []string {
 	return []string{"", line, ""}
 }
 
-func (p *Page) list(rows []row, h int) []string {
+// list draws the rows that are shown; the first one stands in line top of the body.
+func (p *Page) list(rows []row, h, top int) []string {
+	p.at = list.Lines{}
 	gaps := 0
 	for _, r := range rows {
 		if r.gap && p.h >= 16 {
@@ -285,6 +296,7 @@ func (p *Page) list(rows []row, h int) []string {
 			lines = append(lines, "")
 		}
 		on := i == p.rows.Cursor()
+		p.at[top+len(lines)] = i
 		left := text.Cut(r.text, w-4)
 		part := ""
 		if w >= 72 && r.right != "" {

@@ -26,6 +26,7 @@ type Page struct {
 	env  *page.Env
 	w, h int
 	rows list.List // over the remedies
+	at   list.Lines
 
 	aboutID string // what the page beside it is about
 	about   []string
@@ -101,6 +102,14 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// Click chooses a remedy; the second click previews it.
+func (p *Page) Click(line int) tea.Cmd {
+	if again, ok := p.rows.Click(p.at, line); ok && again {
+		return p.preview()
+	}
+	return nil
+}
+
 func (p *Page) preview() tea.Cmd {
 	j := &p.env.Snap.Judgement
 	if i := p.rows.Cursor(); i < len(j.Remedies) {
@@ -171,6 +180,7 @@ func (p *Page) columns() []string {
 func (p *Page) draw(w int) []string {
 	j := &p.env.Snap.Judgement
 	if j.Verdict == "" {
+		p.at = nil
 		return text.Block(p.open(w), p.w, p.h)
 	}
 	head, actions := p.head(w), p.actions(w)
@@ -179,7 +189,7 @@ func (p *Page) draw(w int) []string {
 		if len(actions) > room {
 			actions = p.compact(w, room)
 		}
-		return text.Block(append(append(head, ""), actions...), p.w, p.h)
+		return p.join(append(head, ""), actions)
 	}
 	room := p.h - len(head) - len(actions) - 2
 	if room < 4 && len(actions) > 4 {
@@ -190,7 +200,17 @@ func (p *Page) draw(w int) []string {
 	if mid := p.middle(w, room); len(mid) > 0 {
 		lines = append(append(lines, mid...), "")
 	}
-	return text.Block(append(lines, actions...), p.w, p.h)
+	return p.join(lines, actions)
+}
+
+// join puts the remedies below the rest, and remembers where they stand.
+func (p *Page) join(above, actions []string) []string {
+	at := list.Lines{}
+	for l, row := range p.at {
+		at[len(above)+l] = row
+	}
+	p.at = at
+	return text.Block(append(above, actions...), p.w, p.h)
 }
 
 // head is sentence and name; in a small window the name stands first.
@@ -217,12 +237,14 @@ func (p *Page) head(w int) []string {
 // actions draws "What to do" with every remedy.
 func (p *Page) actions(w int) []string {
 	j := &p.env.Snap.Judgement
+	p.at = list.Lines{}
 	if len(j.Remedies) == 0 {
 		return p.afterwards(w)
 	}
 	lines := p.actionsHead(w)
 	for i := range j.Remedies {
-		lines = append(lines, p.remedyRow(i, w)...)
+		p.at[len(lines)] = i
+		lines = append(lines, p.remedyRow(i, w, false)...)
 	}
 	return lines
 }
@@ -244,13 +266,16 @@ func (p *Page) compact(w, h int) []string {
 	lines := p.actionsHead(w)
 	p.rows.Set(len(j.Remedies), max(1, h-len(lines)))
 	from, to := p.rows.Window()
+	p.at = list.Lines{}
 	for i := from; i < to; i++ {
-		lines = append(lines, p.remedyRow(i, w)[0])
+		p.at[len(lines)] = i
+		lines = append(lines, p.remedyRow(i, w, true)...)
 	}
 	return lines
 }
 
-func (p *Page) remedyRow(i, w int) []string {
+// remedyRow draws one remedy, in one line where there is no room for more.
+func (p *Page) remedyRow(i, w int, short bool) []string {
 	j := &p.env.Snap.Judgement
 	r := j.Remedies[i]
 	p.rows.Set(len(j.Remedies), max(1, len(j.Remedies)))
@@ -259,7 +284,7 @@ func (p *Page) remedyRow(i, w int) []string {
 	if r.Kind == "automatic" {
 		kind = "automatic"
 	}
-	short := kind
+	bare := kind
 	if r.Destructive {
 		kind = text.Fit(kind, 10) + p.env.Paint(theme.Warn, "! loses data")
 	}
@@ -271,10 +296,13 @@ func (p *Page) remedyRow(i, w int) []string {
 	if p.h < small {
 		right = w - 6 - 12
 		if r.Destructive {
-			kind = p.env.Paint(theme.Warn, "!") + " " + short
+			kind = p.env.Paint(theme.Warn, "!") + " " + bare
 		}
 	}
 	lines := text.Indent(label, r.Text, len(label), right)
+	if short {
+		lines = []string{text.Cut(label+r.Text, right)}
+	}
 	for n, l := range lines {
 		if on {
 			l = p.env.Paint(theme.Selected, l)

@@ -42,7 +42,11 @@ func (p *Page) right(w, h int) []string {
 	case flow.Stuck:
 		return p.stuck(w)
 	}
-	return []string{p.env.Theme.Glyph(diag.Busy) + " looking at what is known"}
+	what := s.Step.What
+	if what == "" {
+		what = "looking at what is known"
+	}
+	return []string{p.env.Theme.Glyph(diag.Busy) + " " + text.Cut(what, w-2)}
 }
 
 func (p *Page) heading(title, id string, w int) []string {

@@ -86,6 +86,14 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// Click chooses an answer.
+func (p *Page) Click(line int) tea.Cmd {
+	if p.form == nil || p.inList {
+		return nil
+	}
+	return p.form.Click(line)
+}
+
 func (p *Page) key(k tea.KeyMsg) tea.Cmd {
 	if p.Typing() {
 		cmd, _ := p.form.Update(k)

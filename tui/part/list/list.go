@@ -41,3 +41,17 @@ func (l *List) Last() { l.To(l.n - 1) }
 
 // Window gives the rows that are shown: from, up to and without to.
 func (l *List) Window() (from, to int) { return l.top, min(l.n, l.top+max(1, l.h)) }
+
+// Lines remembers which line of the screen shows which row, for the mouse.
+type Lines map[int]int
+
+// Click gives the row on a line; again says that it was selected already.
+func (l *List) Click(at Lines, line int) (again, ok bool) {
+	row, ok := at[line]
+	if !ok {
+		return false, false
+	}
+	again = row == l.cursor
+	l.To(row)
+	return again, true
+}
