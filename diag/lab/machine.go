@@ -127,7 +127,7 @@ func (m *machine) awaitTry(ctx context.Context) {
 const bootTime = 4 * time.Second
 
 // tryLimit is the real time in which a try ends where nothing is broken.
-const tryLimit = 500 * time.Millisecond
+const tryLimit = 800 * time.Millisecond
 
 var errLockedOut = errors.New("no password that is known here opens the MEBx")
 

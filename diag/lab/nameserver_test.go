@@ -45,10 +45,11 @@ deep.in A 10.0.0.9
 	own = copyOf(full)
 	own.remove("provisionserver.corp.example", 5)
 	ctx := context.Background()
-	p, n, err := findLoopback(ctx, rand.New(rand.NewPCG(1, uint64(os.Getpid()))))
+	p, n, err := findLoopback(ctx, rand.New(rand.NewPCG(1, uint64(os.Getpid()))), false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = n.Close() })
 	start := func(a netip.Addr, z *zone) netip.AddrPort {
 		s, err := listenNames(ctx, n, a, &view{zones: []*zone{z}}, testSecret)
 		if err != nil {

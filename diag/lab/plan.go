@@ -8,7 +8,8 @@ import (
 // plan is what a world is built from. It begins as a healthy world with a client that is just being
 // provisioned; each fault changes one thing of it.
 type plan struct {
-	id identity
+	id     identity
+	single bool // this machine has only one loopback address
 
 	// the client
 	enabled     bool

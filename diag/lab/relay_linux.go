@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -31,20 +30,11 @@ func newRelay(ctx context.Context, n *nets, side *namespace, to netip.AddrPort) 
 	if side == n.client {
 		r.from = n.at.beside
 	}
-	out := loopback{moved: map[netip.AddrPort]netip.AddrPort{}}
-	near := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 18, 51, to.Addr().As4()[3]}), 0)
-	if err := out.settleAt(ctx, near, rand.New(rand.NewPCG(rand.Uint64(), 1))); err != nil {
+	s, err := listenBoth(ctx, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 18, 51, to.Addr().As4()[3]}), 0))
+	if err != nil {
 		return nil, err
 	}
-	r.at = out.real(near)
-	var lc net.ListenConfig
-	var err error
-	if r.l, err = lc.Listen(ctx, "tcp4", r.at.String()); err != nil {
-		return nil, err
-	}
-	if r.pc, err = lc.ListenPacket(ctx, "udp4", r.at.String()); err != nil {
-		return nil, errors.Join(err, r.l.Close())
-	}
+	r.l, r.pc, r.at = s.tcp, s.udp, addrPort(s.tcp.Addr())
 	r.ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	r.tasks.Go(r.streams)
 	r.tasks.Go(r.datagrams)

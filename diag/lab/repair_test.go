@@ -21,7 +21,7 @@ func TestRepair(t *testing.T) {
 			j := judge(t, w)
 			for tried := map[string]bool{}; !j.Healthy(); j = judge(t, w) {
 				if !repairOnce(t, w, &j, tried) {
-					t.Fatalf("nothing left to repair %s with", j.Verdict)
+					t.Fatalf("nothing left to repair %q with; asks %v", j.Verdict, j.Next)
 				}
 			}
 			if j.Verdict != "ok-in-progress" || len(j.Further) > 0 {

@@ -28,6 +28,8 @@ type Options struct {
 	Seed   int64    // names, UUID and keys; the same seed gives the same ones
 	Dir    string   // folder of the case, made when missing: captures go there; empty keeps none
 	Temp   string   // where the world's database may lie; empty: the system's folder for such files
+
+	single bool // as on a system that has only 127.0.0.1
 }
 
 // World is one practice world. It implements flow.World; its methods are safe for concurrent use.
@@ -72,6 +74,7 @@ func New(ctx context.Context, o Options) (*World, error) {
 	for _, f := range picked {
 		f.breaks(w.plan)
 	}
+	w.plan.single = o.single || oneAddress()
 	w.begin = w.clock.now()
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w.stop = stop
@@ -109,6 +112,9 @@ func (w *World) build(ctx, run context.Context, o Options) error {
 			return fmt.Errorf("start the provisioning service: %w", err)
 		}
 	}
+	if n, ok := w.net.(*loopback); ok {
+		n.release()
+	}
 	w.network = &network{in: w.net, tap: clientTap, dhcp: lease, server: serverTap, place: w.at}
 	w.plugIn(ctx, run)
 	return nil
@@ -116,9 +122,12 @@ func (w *World) build(ctx, run context.Context, o Options) error {
 
 // settleHere takes addresses of this machine.
 func (w *World) settleHere(ctx context.Context) error {
-	p, n, err := findLoopback(ctx, rand.New(w.plan.id.rand))
+	p, n, err := findLoopback(ctx, rand.New(w.plan.id.rand), w.plan.single)
+	if err != nil {
+		return err
+	}
 	w.at, w.net = p, n
-	return err
+	return nil
 }
 
 func (w *World) startNames(ctx context.Context) error {
