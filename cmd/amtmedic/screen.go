@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -28,11 +29,13 @@ import (
 // screenFlags are the flags of everything that draws the workstation.
 type screenFlags struct {
 	ascii, mouse, readOnly *bool
+	plain                  *bool
 	theme                  *string
 }
 
 func addScreenFlags(fs *flag.FlagSet) *screenFlags {
 	return &screenFlags{
+		plain:    fs.Bool("plain", false, "walk as questions and answers in scrolling text, without a screen"),
 		ascii:    fs.Bool("ascii", false, "draw with ASCII characters only"),
 		mouse:    fs.Bool("mouse", false, "let the mouse choose and scroll (hold shift to select text)"),
 		readOnly: fs.Bool("read-only", false, "make repairs impossible"),
@@ -55,6 +58,14 @@ func runScreen(e *env, args []string) (int, error) {
 	if _, _, err := here.world(); err != nil {
 		return exitUsage, err
 	}
+	if *look.plain {
+		w, closeCase, err := openChoice(e.ctx, tui.Choice{Kind: tui.WholeRoad}, here, *look.readOnly)
+		if err != nil {
+			return exitUndecided, err
+		}
+		code, err := showPlain(e, w.(*flow.Walk))
+		return code, errors.Join(err, closeCase())
+	}
 	return show(e, look, tui.Options{Start: startPage(), Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
 		return openChoice(ctx, c, here, *look.readOnly)
 	}})
@@ -65,6 +76,10 @@ func labScreen(e *env, o *labFlags) (int, error) {
 	p, err := startPractice(e.ctx, o.faults, *o.seed, practiceSymptom, *o.screen.readOnly)
 	if err != nil {
 		return labError(err)
+	}
+	if *o.screen.plain {
+		code, err := showPlain(e, p.walk)
+		return code, errors.Join(err, p.Close())
 	}
 	code, err := show(e, o.screen, tui.Options{Walker: p.walk})
 	if cerr := p.Close(); err == nil && cerr != nil {

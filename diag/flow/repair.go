@@ -196,7 +196,7 @@ func RepairAll(ctx context.Context, w *Walk) (Snapshot, error) {
 			_, _ = w.apply(ctx, k, nil)
 		}
 		w.expire()
-		w.rest()
+		w.Recheck("")
 		s, err = Settle(ctx, w)
 	}
 	return s, err
@@ -219,14 +219,6 @@ func restarts(rs []diag.Remedy, done diag.Remedy) []diag.Remedy {
 		return nil
 	}
 	return rs[i : i+1]
-}
-
-// rest clears the present step and measures the whole road again, so that Settle waits for it.
-func (w *Walk) rest() {
-	w.mu.Lock()
-	w.step = Step{}
-	w.mu.Unlock()
-	w.Recheck("")
 }
 
 func green(s Snapshot) bool {

@@ -309,6 +309,9 @@ func (w *Walk) Recheck(check string) {
 	if check == "" {
 		clear(w.skipped)
 	}
+	if w.step.Kind != Probing {
+		w.step = Step{Since: w.o.World.Now()}
+	}
 	if w.stop != nil {
 		w.stop()
 	}
