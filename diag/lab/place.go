@@ -148,7 +148,11 @@ func oneAddress() bool { return runtime.GOOS != "linux" && runtime.GOOS != "wind
 // single, free ports of 127.0.0.1 stand for everything.
 func findLoopback(ctx context.Context, r *rand.Rand, single bool) (place, *loopback, error) {
 	var last error
-	for try := range 12 {
+	taken := 0 // how often the addresses were free and a port was not
+	for try := range 40 {
+		if try == 8 { // many worlds of this seed stand: look elsewhere
+			r = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+		}
 		p := drawPlace(r)
 		var claim io.Closer
 		if claim, last = new(net.ListenConfig).ListenPacket(ctx, "udp4", netip.AddrPortFrom(p.claim, amt.HelloPort).String()); last != nil && !single {
@@ -157,7 +161,8 @@ func findLoopback(ctx context.Context, r *rand.Rand, single bool) (place, *loopb
 		n := &loopback{single: single, claim: claim, moved: map[netip.AddrPort]netip.AddrPort{}, held: map[netip.AddrPort]sockets{}}
 		hello := netip.AddrPortFrom(p.server, amt.HelloPort)
 		needed := []netip.AddrPort{hello, netip.AddrPortFrom(p.clientDNS, dnsPort), netip.AddrPortFrom(p.serverDNS, dnsPort)}
-		if last = n.settle(ctx, needed, try >= 4); last != nil {
+		if last = n.settle(ctx, needed, taken >= 3); last != nil {
+			taken++
 			last = errors.Join(last, n.Close())
 			continue
 		}
