@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +27,8 @@ type fake struct {
 	auto    bool
 	planErr error
 	doErr   error
+	busy    bool // a line is seen with every look
+	looks   int
 	began   time.Time // when set, the clock of the scenes runs from here
 }
 
@@ -67,6 +70,10 @@ func (f *fake) Snapshot() flow.Snapshot {
 	s := f.scenes[f.at]
 	if !f.began.IsZero() {
 		s.Now = s.Now.Add(time.Since(f.began))
+	}
+	f.looks++
+	if f.busy {
+		s.Step.Seen = append(slices.Clone(s.Step.Seen), fmt.Sprintf("packet %d", f.looks), fmt.Sprintf("answer %d", f.looks))
 	}
 	return s
 }

@@ -17,6 +17,9 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	if k.Type == tea.KeyCtrlC {
 		return tea.Quit
 	}
+	if k.Type == tea.KeyCtrlZ {
+		return tea.Suspend
+	}
 	m.note = ""
 	if m.small() {
 		return m.smallKey(k)

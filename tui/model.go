@@ -214,13 +214,22 @@ func (m *model) deliver(msg tea.Msg) tea.Cmd {
 	for _, p := range m.stack {
 		cmds = append(cmds, p.Update(msg))
 	}
-	if u, ok := msg.(page.Undone); ok {
-		m.note = "the last repair was taken back"
-		if u.Err != nil {
-			m.note = text.Clean(u.Err.Error())
+	switch msg := msg.(type) {
+	case page.Undone:
+		m.note = outcome("the last repair was taken back", msg.Err)
+	case page.Applied:
+		if m.top().Name() != "remedy" { // its page was left meanwhile
+			m.note = outcome("done: "+msg.Done, msg.Err)
 		}
 	}
 	return tea.Batch(cmds...)
+}
+
+func outcome(done string, err error) string {
+	if err != nil {
+		return text.Clean("not done: " + err.Error())
+	}
+	return text.Clean(done)
 }
 
 // opened is the outcome of opening a choice.

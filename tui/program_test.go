@@ -33,6 +33,15 @@ func TestMain(m *testing.M) {
 		f := newFake(probing())
 		f.began = time.Now()
 		report(Run(context.Background(), realOptions(f)))
+	case "busy":
+		f := newFake(probing())
+		f.began, f.busy = time.Now(), true
+		go func() {
+			for range time.Tick(10 * time.Millisecond) {
+				f.signal()
+			}
+		}()
+		report(Run(context.Background(), realOptions(f)))
 	case "cancelled":
 		ctx, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		defer stop()
@@ -265,6 +274,27 @@ func TestQuietWhenIdle(t *testing.T) {
 		if rate > 1000 {
 			t.Errorf("%s: %.0f B/s while nothing changes", name, rate)
 		}
+	}
+}
+
+// TestBudgetWhenBusy counts bytes while a capture brings a line every 10 ms: 8 kB/s is the limit,
+// and a key is answered meanwhile.
+func TestBudgetWhenBusy(t *testing.T) {
+	x := run(t, "busy")
+	x.sees("Seen so far")
+	time.Sleep(500 * time.Millisecond)
+	before := x.bytes()
+	time.Sleep(3 * time.Second)
+	rate := float64(x.bytes()-before) / 3
+	t.Logf("%.0f B/s", rate)
+	if rate > 8000 || rate < 50 {
+		t.Errorf("%.0f B/s", rate)
+	}
+	start := time.Now()
+	x.press("?")
+	x.sees("On every page")
+	if d := time.Since(start); d > time.Second {
+		t.Errorf("a key took %v", d)
 	}
 }
 

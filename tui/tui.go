@@ -60,6 +60,7 @@ type Options struct {
 	// Bundle writes a case into a file and gives its path; nil when it cannot be done here.
 	Bundle func(ctx context.Context, caseID string) (path string, err error)
 
+	Parting  bool // leave the verdict on the terminal when the screen closes
 	ReadOnly bool
 	ASCII    bool   // no character beyond ASCII
 	NoColor  bool   // as NO_COLOR
@@ -113,6 +114,9 @@ func Run(ctx context.Context, o Options) error {
 		if lm.failed != nil {
 			err = lm.failed
 		}
+		if o.Parting {
+			fmt.Fprint(out, lm.parting())
+		}
 	}
 	switch {
 	case err == nil:
@@ -123,6 +127,15 @@ func Run(ctx context.Context, o Options) error {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// parting is the verdict in one line, for the terminal after the screen; empty without one.
+func (m *model) parting() string {
+	if m.env.Snap == nil || m.env.Snap.Judgement.Verdict == "" {
+		return ""
+	}
+	j := &m.env.Snap.Judgement
+	return m.env.Theme.Draw(fmt.Sprintf("%s: %s (case %s)", j.Verdict, j.Sentence, m.env.Snap.CaseID)) + "\n"
 }
 
 func newModel(ctx context.Context, o *Options) (*model, error) {

@@ -368,6 +368,18 @@ func TestFirst(t *testing.T) {
 	}
 }
 
+// TestLeftWhileApplied says what came of a repair whose page was left.
+func TestLeftWhileApplied(t *testing.T) {
+	d := newDriver(t, options(newFake(split())), 80, 24)
+	d.send(acted{outcome: page.Applied{Remedy: "rm-restart-hello", Done: "the hello\x1b[2J came"}})
+	d.want("done: the hello came")
+	d.send(acted{outcome: page.Applied{Remedy: "rm-restart-hello", Err: errors.New("ask the client: no answer")}})
+	d.want("not done: ask the client: no answer")
+	if got := d.m.parting(); got != "rc-dns-split-horizon: The client asks a DNS server that does not know ProvisionServer (case PC-0412)\n" {
+		t.Errorf("parting line %q", got)
+	}
+}
+
 // TestMouse chooses rows by clicking and moves by the wheel.
 func TestMouse(t *testing.T) {
 	click := func(d *driver, what string) {
