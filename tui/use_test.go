@@ -257,7 +257,7 @@ func TestHostile(t *testing.T) {
 		s := make()
 		poison(reflect.ValueOf(&s).Elem(), evil)
 		clean := page.Clean(s)
-		check(t, reflect.ValueOf(clean), "snapshot")
+		isClean(t, reflect.ValueOf(clean), "snapshot")
 		for _, size := range [][2]int{{80, 24}, {200, 50}, {60, 15}} {
 			f := newFake(s)
 			d := newDriver(t, options(f), size[0], size[1])
@@ -302,8 +302,8 @@ func poison(v reflect.Value, evil string) {
 	}
 }
 
-// check finds control characters that Clean left in what a page may draw.
-func check(t *testing.T, v reflect.Value, path string) {
+// isClean finds control characters that Clean left in what a page may draw.
+func isClean(t *testing.T, v reflect.Value, path string) {
 	t.Helper()
 	switch v.Kind() {
 	case reflect.String:
@@ -317,7 +317,7 @@ func check(t *testing.T, v reflect.Value, path string) {
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
 			if f.IsExported() && f.Type.Kind() != reflect.Func && path != "question.Options" {
-				check(t, v.Field(i), path+"."+f.Name)
+				isClean(t, v.Field(i), path+"."+f.Name)
 			}
 		}
 	case reflect.Slice, reflect.Array:
@@ -325,11 +325,11 @@ func check(t *testing.T, v reflect.Value, path string) {
 			return
 		}
 		for i := range v.Len() {
-			check(t, v.Index(i), path)
+			isClean(t, v.Index(i), path)
 		}
 	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
-			check(t, v.Elem(), path)
+			isClean(t, v.Elem(), path)
 		}
 	}
 }

@@ -374,8 +374,14 @@ func (p *Page) whole() []string {
 	if p.err != "" || p.command || p.filter == nil || i >= len(rows) || p.h < 16 {
 		return nil
 	}
-	var lines []string
-	for _, s := range []string{rows[i].text, rows[i].hint} {
+	var lines, show []string
+	if text.Width(rows[i].text) > min(p.w, 110)-6-min(partWidth, text.Width(rows[i].right)) {
+		show = append(show, rows[i].text)
+	}
+	if rows[i].hint != "" {
+		show = append(show, "Looked at first: "+rows[i].hint)
+	}
+	for _, s := range show {
 		for _, l := range text.Wrap(s, min(p.w, 100)-6) {
 			lines = append(lines, "   "+p.env.Paint(theme.Muted, l))
 		}
