@@ -22,6 +22,15 @@ func (w *World) Action(_ *diag.Judgement, r diag.Remedy) (remedy.Action, bool) {
 	}
 	a := make(w, r)
 	a.ID = r.ID
+	apply := a.Apply
+	a.Apply = func(ctx context.Context, in map[string]string) (string, error) {
+		before, _ := w.pc.start()
+		said, err := apply(ctx, in)
+		if after, _ := w.pc.start(); err == nil && after.Equal(before) {
+			w.pc.repaired()
+		}
+		return said, err
+	}
 	return a, true
 }
 

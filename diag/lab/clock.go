@@ -86,6 +86,17 @@ func (c *clock) hasten(until time.Time, factor float64) {
 	c.changed = make(chan struct{})
 }
 
+// relax lets the world run as fast as real time from now on: what was waited for is there.
+func (c *clock) relax() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := time.Now()
+	now := c.at(t)
+	c.world, c.real, c.factor, c.then = now, t, 1, now
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
 // Now gives the time of the world, for the simulated client.
 func (c *clock) Now() time.Time { return c.now() }
 

@@ -58,9 +58,12 @@ func (w *World) ether(side diag.Vantage) *ether {
 // enough to prove that there is none. It gives the moment and the cause from which on it counts.
 func (w *World) await(ctx context.Context, side diag.Vantage, r probe.Report) (begin time.Time, after string, err error) {
 	begin, after = w.pc.start()
-	enough, pace := begin.Add(afterStart), float64(speed)
 	if begin.IsZero() {
-		begin, enough = w.begin, w.begin.Add(afterNone)
+		begin = w.begin
+	}
+	enough, pace := begin.Add(afterStart), float64(speed)
+	if after == "nothing" {
+		enough = begin.Add(afterNone)
 		if left := enough.Sub(w.clock.now()); left > afterStart {
 			pace = float64(left) / float64(lapseTime)
 		}
@@ -83,6 +86,7 @@ func (w *World) await(ctx context.Context, side diag.Vantage, r probe.Report) (b
 		})
 	}()
 	err = w.clock.SleepUntil(scan, enough)
+	w.clock.relax()
 	stop()
 	<-done
 	if settled.Load() || ctx.Err() == nil {

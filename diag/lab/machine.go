@@ -92,7 +92,19 @@ func (m *machine) started(how string) {
 	}
 }
 
-// start gives when and how the hellos were started last; zero when not in this case.
+// repaired notes that something was repaired and the hellos go on as they were: from now on it
+// counts what the client does.
+func (m *machine) repaired() {
+	if m.State().Window != "open" {
+		return // a client that says nothing goes on saying nothing
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.began, m.how = m.clock.now(), "nothing"
+}
+
+// start gives from when on it counts what the client does, and what was done to it then; zero when
+// nothing was.
 func (m *machine) start() (at time.Time, how string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,6 +130,7 @@ func (m *machine) awaitTry(ctx context.Context) {
 	defer t.Stop()
 	select {
 	case <-tried:
+		m.clock.relax()
 	case <-t.C:
 	case <-ctx.Done():
 	}

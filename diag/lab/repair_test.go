@@ -66,6 +66,24 @@ func repairOnce(t *testing.T, w *World, j *diag.Judgement, tried map[string]bool
 	return done
 }
 
+// A name that is repaired while the client waits for its next try is found by that try: nobody has
+// to restart the hello, and the time that passes until then makes nothing look old.
+func TestRepairWithoutRestart(t *testing.T) {
+	w := newWorld(t, 5, "rc-dns-no-record")
+	j := judge(t, w)
+	a, _ := w.Action(&j, j.Remedies[0])
+	if _, err := a.Apply(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if j = judge(t, w); !j.Healthy() || j.Verdict == "ok-waiting-retry" {
+		// The database was read before the hello came: once more, as a walk does.
+		j = judge(t, w)
+	}
+	if j.Verdict != "ok-in-progress" {
+		t.Errorf("%s, further %v", j.Verdict, j.Further)
+	}
+}
+
 // Every remedy of the table is one that the catalogue proposes for some cause.
 func TestRemediesAreOfTheCatalogue(t *testing.T) {
 	known := map[string]bool{"rm-restart-hello": true}
