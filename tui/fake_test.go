@@ -271,6 +271,14 @@ func rechecking() flow.Snapshot {
 	return s
 }
 
+// planned is the moment when the name is repaired and the hello has to be restarted.
+func planned() flow.Snapshot {
+	s := rechecking()
+	s.Step = flow.Step{Kind: flow.Planned, Remedy: &diag.Remedy{ID: "rm-restart-hello", Kind: "manual", Text: "Restart the hello: switch the PC off, unplug it, press the power button until its light has faded, plug it in"}}
+	s.Judgement.Road, s.Judgement.Checks = lights(4, diag.Unlooked), checks(diag.Service, "")
+	return s
+}
+
 func green() flow.Snapshot {
 	s := rechecking()
 	s.Step = flow.Step{Kind: flow.Decided}

@@ -39,6 +39,8 @@ func scenes() []scene {
 		{name: "verdict", walk: verdict},
 		{name: "verdict-ok", walk: func() *fake { return newFake(green()) }},
 		{name: "remedy", walk: verdict, keys: []string{"enter", "type:k1", "enter", "type:geheim", "enter", "type:no", "enter"}},
+		{name: "walk-planned", walk: func() *fake { return newFake(planned()) }},
+		{name: "remedy-next", walk: func() *fake { return newFake(split(), planned()) }, keys: []string{"enter", "enter", "type:geheim", "enter", "type:yes", "enter"}},
 		{name: "remedy-by-hand", walk: manual, keys: []string{"2", "enter"}},
 		{name: "remedy-read-only", walk: verdict, keys: []string{"enter"}, opts: func(o *Options) { o.ReadOnly = true }},
 		{name: "remedy-done", walk: verdict, keys: []string{"enter", "enter", "type:geheim", "enter", "type:yes", "enter"}},

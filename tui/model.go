@@ -419,12 +419,18 @@ func (m *model) remedy(id string) tea.Cmd {
 	if m.feed == nil {
 		return nil
 	}
+	open := func(r diag.Remedy, n, of int) tea.Cmd {
+		p := remedy.New(m.env, r, n, of)
+		m.show(p)
+		return p.Init()
+	}
+	if r := m.env.Snap.Step.Remedy; r != nil && r.ID == id {
+		return open(*r, 0, 0)
+	}
 	rs := m.env.Snap.Judgement.Remedies
 	for i, r := range rs {
 		if r.ID == id {
-			p := remedy.New(m.env, diag.Remedy(r), i+1, len(rs))
-			m.show(p)
-			return p.Init()
+			return open(r, i+1, len(rs))
 		}
 	}
 	m.note = "the verdict has changed; this remedy is no longer proposed"

@@ -90,6 +90,25 @@ func TestRemedy(t *testing.T) {
 	d.keys("enter").want("What happens next")
 }
 
+// TestPlan goes from a repair to the next step of the plan, and from there on.
+func TestPlan(t *testing.T) {
+	f := newFake(split(), planned(), green())
+	f.plan.Fields = nil
+	d := newDriver(t, options(f), 80, 24)
+	d.keys("enter", "type:yes", "enter").want("one step of the plan is left", "Restart the hello")
+	d.keys("enter").want("next step of the repair", "rm-restart-hello", "Type yes to do it")
+	d.keys("type:yes", "enter").want("ok-provisioned")
+	if got := f.called(); !strings.HasSuffix(got, "preview(rm-restart-hello) apply(rm-restart-hello,0 inputs)") {
+		t.Errorf("calls %q", got)
+	}
+
+	f = newFake(planned(), green())
+	d = newDriver(t, options(f), 80, 24)
+	d.want("One step of the plan is left")
+	d.keys("enter").want("next step of the repair")
+	d.keys("esc", "s").want("What happens next")
+}
+
 // TestRemedyByHand applies when the last step is ticked off, in any order.
 func TestRemedyByHand(t *testing.T) {
 	f := newFake(split(), rechecking())
@@ -253,7 +272,7 @@ func TestHelpNamesFooter(t *testing.T) {
 // TestHostile feeds control characters through every text of a snapshot: none reaches a frame.
 func TestHostile(t *testing.T) {
 	evil := "x\x1b]0;own\x07\x1b[2J\r\n\x9b31m\u202ey"
-	for _, make := range []func() flow.Snapshot{probing, func() flow.Snapshot { return asking(passwordQuestion()) }, split, rechecking, practice, green} {
+	for _, make := range []func() flow.Snapshot{probing, func() flow.Snapshot { return asking(passwordQuestion()) }, split, rechecking, planned, practice, green} {
 		s := make()
 		poison(reflect.ValueOf(&s).Elem(), evil)
 		clean := page.Clean(s)

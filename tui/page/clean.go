@@ -36,10 +36,19 @@ func cleanTexts(in []string) []string {
 	return out
 }
 
+func cleanRemedy(r diag.Remedy) diag.Remedy {
+	r.ID, r.Kind, r.Text = text.Clean(r.ID), text.Clean(r.Kind), text.Clean(r.Text)
+	return r
+}
+
 func cleanStep(s flow.Step) flow.Step {
 	s.Check.ID, s.Check.Title = text.Clean(s.Check.ID), text.Clean(s.Check.Title)
 	s.Check.Why, s.Check.How = text.Clean(s.Check.Why), text.Clean(s.Check.How)
 	s.What, s.WaitsFor, s.Seen = text.Clean(s.What), text.Clean(s.WaitsFor), cleanTexts(s.Seen)
+	if s.Remedy != nil {
+		r := cleanRemedy(*s.Remedy)
+		s.Remedy = &r
+	}
 	if s.Question != nil {
 		q := CleanQuestion(*s.Question)
 		s.Question = &q
@@ -100,8 +109,7 @@ func cleanJudgement(j diag.Judgement) diag.Judgement {
 	}
 	j.Remedies = slices.Clone(j.Remedies)
 	for i, r := range j.Remedies {
-		r.ID, r.Kind, r.Text = text.Clean(r.ID), text.Clean(r.Kind), text.Clean(r.Text)
-		j.Remedies[i] = r
+		j.Remedies[i] = cleanRemedy(r)
 	}
 	for _, p := range []*[]string{&j.Further, &j.Consequences, &j.DecidedBy, &j.Wanted, &j.Possible} {
 		*p = cleanTexts(*p)

@@ -35,7 +35,7 @@ const (
 type Page struct {
 	env    *page.Env
 	r      diag.Remedy
-	n, of  int // its place among the remedies
+	n, of  int // its place among the remedies of the verdict, 0 for the next step of a plan
 	w, h   int
 	stage  stage
 	plan   remedy.Plan
@@ -73,6 +73,9 @@ func (p *Page) Typing() bool { return p.stage == filling && len(p.fields) > 0 }
 
 // Status is the header.
 func (p *Page) Status() (string, string) {
+	if p.n == 0 {
+		return "next step of the repair", p.r.ID
+	}
 	return fmt.Sprintf("remedy %d of %d", p.n, p.of), p.r.ID
 }
 
@@ -169,8 +172,11 @@ func (p *Page) key(k tea.KeyMsg) tea.Cmd {
 	case m.Is(k, keymap.Undo) && p.stage == done:
 		return page.Send(page.UndoRemedy{})
 	case m.Is(k, keymap.Enter) && p.stage == done:
-		if p.env.Snap.Step.Kind == flow.Decided {
+		switch s := p.env.Snap.Step; {
+		case s.Kind == flow.Decided:
 			return page.Send(page.Goto{Name: "verdict"})
+		case s.Kind == flow.Planned && s.Remedy != nil:
+			return page.Send(page.Goto{Name: "remedy", Arg: s.Remedy.ID})
 		}
 		return page.Send(page.Goto{Name: "walk"})
 	case m.Is(k, keymap.Enter) && (p.stage == failed || p.stage == refused):

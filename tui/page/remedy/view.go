@@ -232,6 +232,13 @@ func (p *Page) outcome(w int) []string {
 			}
 			lines = append(lines, " "+mark+" "+l)
 		}
+	case flow.Planned:
+		lines = append(lines, " "+p.env.Theme.Glyph(diag.Good)+" the cause is repaired; one step of the plan is left")
+		if s.Step.Remedy != nil {
+			for _, l := range text.Wrap(s.Step.Remedy.Text, w-5) {
+				lines = append(lines, "   "+l)
+			}
+		}
 	case flow.Asking:
 		lines = append(lines, " "+p.env.Theme.Glyph(diag.Busy)+" the road is being checked again; a question waits on the walk page")
 	case flow.Stuck:

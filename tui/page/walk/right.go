@@ -37,6 +37,8 @@ func (p *Page) right(w, h int) []string {
 		}
 	case flow.Probing:
 		return p.probing(w, h)
+	case flow.Planned:
+		return p.planned(w)
 	case flow.Decided:
 		return p.decided(w)
 	case flow.Stuck:
@@ -174,6 +176,32 @@ func (p *Page) decided(w int) []string {
 	}
 	lines = append(lines, "  "+p.env.Paint(theme.Muted, text.Cut(j.Verdict+dot(j.Component)+dot(string(j.Confidence)), w-2)), "")
 	return append(lines, text.Wrap(p.env.Keys.Key("enter")+" shows what decided, and what to do.", w)...)
+}
+
+// planned says what the repair plan has next.
+func (p *Page) planned(w int) []string {
+	r := p.env.Snap.Step.Remedy
+	if r == nil {
+		return []string{p.env.Theme.Glyph(diag.Busy) + " looking at what is known"}
+	}
+	lines := append(p.heading("The cause is repaired", r.ID, w), "", "One step of the plan is left:")
+	for i, l := range text.Wrap(r.Text, w-2) {
+		if i == 0 {
+			lines = append(lines, p.env.Theme.Pointer(true)+" "+p.env.Paint(theme.Selected, l))
+			continue
+		}
+		lines = append(lines, "  "+p.env.Paint(theme.Selected, l))
+	}
+	kind := "by hand"
+	if r.Kind == "automatic" {
+		kind = "automatic"
+	}
+	if r.Destructive {
+		kind += " · ! loses data"
+	}
+	k := p.env.Keys
+	lines = append(lines, "  "+p.env.Paint(theme.Muted, kind), "")
+	return append(lines, text.Wrap(k.Key("enter")+" shows what it would do; "+k.Key("skip")+" leaves it, and the road is judged as it is.", w)...)
 }
 
 func dot(s string) string {
