@@ -179,7 +179,7 @@ func (c *caseView) healthyWaiting(s *sorted, add adder) {
 	addrs, _ := c.serverAddrs()
 	if c.nameAcquitted() || c.nameRight() {
 		name = diag.Yes
-	} else if len(addrs) > 0 && len(c.clientAnswers()) > 0 {
+	} else if target, _ := c.synTarget(); len(addrs) > 0 && len(c.clientAnswers()) > 0 || target != "" && c.isServer(target) == diag.No {
 		name = diag.No
 	}
 	port := diag.Dunno

@@ -25,7 +25,7 @@ func judgeWindow(c *caseView, r *diag.Result) {
 	case seen:
 		c.res.Light = diag.Unknown
 		c.note("the last packet is older than the longest gap, and nothing was looked at since: watch")
-		c.want("wire.client.watch")
+		c.want("wire.client.watch", "client.window")
 	case c.Has("client.window", "open"):
 		c.pass()
 	default:

@@ -69,7 +69,7 @@ var noConnect = []string{"refused", "timeout", "unreachable"}
 func (c *caseView) backFailed() bool {
 	back, tried := c.Get("wire.back")
 	if probe, ok := c.Get("net.16993"); ok && (!tried || back.Value == "not-attempted" || probe.At.After(back.At) && probe.Value != "connect") {
-		return c.Has("net.16993", noConnect...)
+		return c.Has("net.16993", noConnect...) && !c.Has("net.16992", "connect") // without TLS it is the other port
 	}
 	return c.Has("wire.back", "refused", "timeout")
 }

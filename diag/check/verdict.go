@@ -139,7 +139,15 @@ func (c *caseView) next(j *diag.Judgement) *diag.Next {
 		k, _ := LookupCheck(r.Check)
 		return &diag.Next{ID: k.ID, Text: k.Title}
 	}
-	open := func(r diag.Result) bool { return r.Light != diag.NotApplicable && r.Light != diag.Good }
+	acquitted := c.acquitted()
+	open := func(r diag.Result) bool {
+		return r.Light != diag.NotApplicable && r.Light != diag.Good && !(acquitted && acquits(r.Check))
+	}
+	if c.hasRow("db.delayed") {
+		if i := slices.IndexFunc(j.Checks, func(r diag.Result) bool { return open(r) && c.delayedAt(r.Check) }); i >= 0 {
+			return ask(j.Checks[i])
+		}
+	}
 	for _, want := range []func(diag.Result) bool{
 		func(r diag.Result) bool { return r.Stage > 0 && open(r) && len(r.Missing) > 0 },
 		func(r diag.Result) bool { return r.Stage > 0 && open(r) },
@@ -150,6 +158,17 @@ func (c *caseView) next(j *diag.Judgement) *diag.Next {
 		}
 	}
 	return ask(j.Checks[0])
+}
+
+// delayedAt: the stored reason of the delayed entry is one that this check names; without a reason
+// the entry itself is the question.
+func (c *caseView) delayedAt(check string) bool {
+	reason := c.Obj("db.delayed").Str("reason")
+	if reason == "" {
+		return check == "chk-queue"
+	}
+	k, _ := LookupCheck(check)
+	return slices.ContainsFunc(k.Causes, func(id string) bool { return strings.Contains(reason, id) })
 }
 
 // possible lists the causes that merely fit the symptom.
