@@ -35,13 +35,6 @@ func (c *clock) now() time.Time {
 	return c.at(time.Now())
 }
 
-// of gives the time of the world at a real moment of a little while ago.
-func (c *clock) of(t time.Time) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at(t)
-}
-
 func (c *clock) at(t time.Time) time.Time {
 	passed := t.Sub(c.real)
 	fast := c.then.Sub(c.world) // of the world

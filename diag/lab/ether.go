@@ -51,13 +51,6 @@ func (e *ether) add(at time.Time, frame []byte) {
 	e.grown = make(chan struct{})
 }
 
-// fail notes that from now on packets are missing.
-func (e *ether) fail(err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.lost = errors.Join(e.lost, err)
-}
-
 // end says that nothing more comes, and whether everything was kept.
 func (e *ether) end() error {
 	e.mu.Lock()

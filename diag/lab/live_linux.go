@@ -2,7 +2,9 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"amtmedic/capture"
 	"amtmedic/diag"
@@ -57,4 +59,18 @@ func (w *World) captureLive(run context.Context, in *namespace, port string, e *
 		}
 	})
 	return <-ready
+}
+
+// of gives the time of the world at a real moment of a little while ago.
+func (c *clock) of(t time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at(t)
+}
+
+// fail notes that from now on packets are missing.
+func (e *ether) fail(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lost = errors.Join(e.lost, err)
 }

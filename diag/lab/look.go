@@ -89,6 +89,7 @@ func (w *World) await(ctx context.Context, side diag.Vantage, r probe.Report) (b
 	w.clock.relax()
 	stop()
 	<-done
+	w.pc.letEnd(ctx)
 	if settled.Load() || ctx.Err() == nil {
 		err = ctx.Err()
 	}

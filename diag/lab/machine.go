@@ -142,6 +142,17 @@ const bootTime = 4 * time.Second
 // tryLimit is the real time in which a try ends where nothing is broken.
 const tryLimit = 800 * time.Millisecond
 
+// letEnd gives a hello that is under way a moment to be answered, so that what is read next is not
+// read in the middle of it.
+func (m *machine) letEnd(ctx context.Context) {
+	for range 60 {
+		if s := m.State(); s.Acknowledged >= s.HellosSent || ctx.Err() != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 var errLockedOut = errors.New("no password that is known here opens the MEBx")
 
 // logIn opens the MEBx with what the person knows: the factory password, then the site's own.

@@ -90,6 +90,8 @@ func (s *nameServer) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 	m := new(dns.Msg)
 	m.SetReply(req)
 	switch {
+	case len(req.Question) != 1: // counted in the header and not there
+		m.Rcode = dns.RcodeFormatError
 	case req.Opcode == dns.OpcodeUpdate:
 		s.serveUpdate(w, m, req)
 	case req.Question[0].Qclass != dns.ClassINET:

@@ -61,13 +61,19 @@ func newNamespace() (*namespace, error) {
 }
 
 // onThread runs fn on a thread of its own, which ends with it: whatever fn changes about the
-// thread, nobody else runs on it.
+// thread, nobody else runs on it. It is never the main thread, which stands for the whole program
+// in /proc and cannot end.
 func onThread(fn func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // never unlocked: so the thread is not used again
-		fn()
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			onThread(fn) // this thread is kept busy meanwhile
+			runtime.UnlockOSThread()
+			return
+		}
+		fn() // never unlocked: so the thread is not used again
 	}()
 	<-done
 }

@@ -113,7 +113,13 @@ func TestTwoFaults(t *testing.T) {
 // A world that was closed leaves nothing: no goroutine, no folder, no listener.
 func TestClose(t *testing.T) {
 	before, temp := runtime.NumGoroutine(), t.TempDir()
-	for _, id := range []string{None, "rc-dns-unreachable", "rc-hello-expired"} {
+	ids := []string{None, "rc-dns-unreachable", "rc-hello-expired"}
+	for _, f := range List() {
+		if f.ID == "rc-fw-9971-blocked" && f.Available {
+			ids = append(ids, f.ID)
+		}
+	}
+	for _, id := range ids {
 		w, err := New(context.Background(), Options{Faults: []string{id}, Seed: 9, Temp: temp})
 		if err != nil {
 			t.Fatal(err)

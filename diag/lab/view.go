@@ -13,15 +13,14 @@ const maxChain = 8
 // view is what one side of the world gets to hear: the zones that its resolver knows. What lies
 // in none of them does not exist, as names below .example do not exist on the Internet.
 type view struct {
-	mu    sync.RWMutex
 	zones []*zone
-	mute  bool // the resolver hears and never answers
+
+	mu   sync.RWMutex
+	mute bool // the resolver hears and never answers
 }
 
 // zoneFor gives the zone with the longest origin that name lies in, nil when there is none.
 func (v *view) zoneFor(name string) *zone {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
 	var best *zone
 	for _, z := range v.zones {
 		if dns.IsSubDomain(z.origin, fold(name)) && (best == nil || len(z.origin) > len(best.origin)) {
@@ -29,13 +28,6 @@ func (v *view) zoneFor(name string) *zone {
 		}
 	}
 	return best
-}
-
-// replace puts z in the place of the zone with the same origin.
-func (v *view) replace(z *zone) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.zones = append(slices.DeleteFunc(slices.Clone(v.zones), func(o *zone) bool { return o.origin == z.origin }), z)
 }
 
 // silence makes the resolver mute, or lets it speak again.
