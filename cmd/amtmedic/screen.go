@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,13 +30,14 @@ import (
 // screenFlags are the flags of everything that draws the workstation.
 type screenFlags struct {
 	ascii, mouse, readOnly *bool
-	plain                  *bool
+	plain, parting         *bool
 	theme                  *string
 }
 
 func addScreenFlags(fs *flag.FlagSet) *screenFlags {
 	return &screenFlags{
 		plain:    fs.Bool("plain", false, "walk as questions and answers in scrolling text, without a screen"),
+		parting:  fs.Bool("parting", false, "leave the verdict's line in the terminal after quitting"),
 		ascii:    fs.Bool("ascii", false, "draw with ASCII characters only"),
 		mouse:    fs.Bool("mouse", false, "let the mouse choose and scroll (hold shift to select text)"),
 		readOnly: fs.Bool("read-only", false, "make repairs impossible"),
@@ -45,9 +47,10 @@ func addScreenFlags(fs *flag.FlagSet) *screenFlags {
 
 // runScreen opens the workstation on its first page.
 func runScreen(e *env, args []string) (int, error) {
-	fs := flags("[--server HOST] [--resolver HOST]... [--capture FILE]... [--db FILE] [--ascii] [--theme NAME] [--mouse] [--read-only]")
+	fs := flags("[--server HOST] [--resolver HOST]... [--capture FILE]... [--db FILE] [--seed N] [--plain] [--ascii] [--theme NAME] [--mouse] [--read-only]")
 	here := siteFlags(fs)
 	look := addScreenFlags(fs)
+	seed := fs.Int64("seed", 0, "make practice worlds reproducible")
 	operands, err := parse(fs, args)
 	if err != nil {
 		return exitUsage, err
@@ -59,7 +62,7 @@ func runScreen(e *env, args []string) (int, error) {
 		return exitUsage, err
 	}
 	if *look.plain {
-		w, closeCase, err := openChoice(e.ctx, tui.Choice{Kind: tui.WholeRoad}, here, *look.readOnly)
+		w, closeCase, err := openChoice(e.ctx, tui.Choice{Kind: tui.WholeRoad}, here, *seed, *look.readOnly)
 		if err != nil {
 			return exitUndecided, err
 		}
@@ -67,23 +70,33 @@ func runScreen(e *env, args []string) (int, error) {
 		return code, errors.Join(err, closeCase())
 	}
 	return show(e, look, tui.Options{Start: startPage(), Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
-		return openChoice(ctx, c, here, *look.readOnly)
+		return openChoice(ctx, c, here, *seed, *look.readOnly)
 	}})
 }
 
-// labScreen opens the workstation on the walk of a practice world.
+// labScreen opens the workstation on the walk of a practice world. The screen stands before the
+// world does.
 func labScreen(e *env, o *labFlags) (int, error) {
-	p, err := startPractice(e.ctx, o.faults, *o.seed, practiceSymptom, *o.screen.readOnly)
-	if err != nil {
-		return labError(err)
-	}
 	if *o.screen.plain {
+		p, err := startPractice(e.ctx, o.faults, *o.seed, practiceSymptom, *o.screen.readOnly)
+		if err != nil {
+			return labError(err)
+		}
 		code, err := showPlain(e, p.walk)
 		return code, errors.Join(err, p.Close())
 	}
-	code, err := show(e, o.screen, tui.Options{Walker: p.walk})
-	if cerr := p.Close(); err == nil && cerr != nil {
-		return exitFault, cerr
+	var failed error
+	code, err := show(e, o.screen, tui.Options{First: &tui.Choice{Kind: tui.Practice, ID: strings.Join(o.faults, "+")},
+		Open: func(ctx context.Context, _ tui.Choice) (flow.Walker, func() error, error) {
+			p, err := startPractice(ctx, o.faults, *o.seed, practiceSymptom, *o.screen.readOnly)
+			if err != nil {
+				failed = err
+				return nil, nil, err
+			}
+			return p.walk, p.Close, nil
+		}})
+	if failed != nil {
+		return labError(failed)
 	}
 	return code, err
 }
@@ -93,7 +106,7 @@ var practiceSymptom = []diag.Fact{{Key: "case.symptom", Value: "sym-system-missi
 
 // show draws the workstation until the person quits.
 func show(e *env, look *screenFlags, o tui.Options) (int, error) {
-	o.ASCII, o.Mouse, o.ReadOnly, o.Theme = *look.ascii, *look.mouse, *look.readOnly, *look.theme
+	o.ASCII, o.Mouse, o.ReadOnly, o.Theme, o.Parting = *look.ascii, *look.mouse, *look.readOnly, *look.theme, *look.parting
 	o.Title, o.Explain, o.Bundle = titleOf, explainText, writeCaseBundle
 	if f, ok := e.stdout.(*os.File); !ok || !isTerminal(f) {
 		return exitUsage, &amt.Error{Op: "open the workstation", Err: fmt.Errorf("standard output is not a terminal"),
@@ -111,14 +124,17 @@ func isTerminal(f *os.File) bool {
 }
 
 // openChoice opens what the person chose on the first page.
-func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, readOnly bool) (flow.Walker, func() error, error) {
+func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, seed int64, readOnly bool) (flow.Walker, func() error, error) {
 	switch c.Kind {
 	case tui.Practice:
 		var faults []string
 		if c.ID != "" {
 			faults = []string{c.ID}
 		}
-		p, err := startPractice(ctx, faults, int64(rand.Uint64()>>1), practiceSymptom, readOnly)
+		if seed == 0 {
+			seed = int64(rand.Uint64() >> 1)
+		}
+		p, err := startPractice(ctx, faults, seed, practiceSymptom, readOnly)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -193,14 +209,36 @@ func startPage() tui.Start {
 	} else {
 		s.Can = append(s.Can, "capture live")
 	}
-	for _, x := range check.Symptoms() {
-		s.Symptoms = append(s.Symptoms, tui.Symptom{ID: x.ID, Text: x.Text, Part: x.Part, Hint: x.Look})
-	}
+	s.Symptoms = symptomLines()
 	for _, f := range lab.List() {
 		s.Faults = append(s.Faults, tui.Fault{ID: f.ID, Text: f.Text, Available: f.Available, Needs: f.Needs})
 	}
 	s.Recent = recentCases(3)
 	return s
+}
+
+// common are the six things that engineers see most, in words of the first screen.
+var common = []tui.Symptom{
+	{ID: "sym-system-missing", Text: "The PC does not appear in the console", Part: "client or network"},
+	{ID: "sym-one-not-provision", Text: "It appears, but stays unprovisioned", Part: "server or credentials"},
+	{ID: "sym-provisioned-wrong-name", Text: "It was provisioned, now it cannot be managed", Part: "after provisioning"},
+	{ID: "sym-usb-ignored", Text: "One-Touch with a USB key did nothing", Part: "client, USB key"},
+	{ID: "sym-script-failed", Text: "\"Properties Script Failed\" in the log", Part: "server, script"},
+	{ID: "sym-console-error", Text: "The console shows an error on its nodes", Part: "web directory, database"},
+}
+
+// symptomLines lists every symptom, the common ones first.
+func symptomLines() []tui.Symptom {
+	out := slices.Clone(common)
+	for _, x := range check.Symptoms() {
+		i := slices.IndexFunc(out, func(s tui.Symptom) bool { return s.ID == x.ID })
+		if i >= 0 {
+			out[i].Hint = x.Look
+			continue
+		}
+		out = append(out, tui.Symptom{ID: x.ID, Text: x.Text, Part: x.Part, Hint: x.Look})
+	}
+	return out
 }
 
 func machineLine() string {

@@ -60,11 +60,16 @@ func (w *Walk) stillBroken() bool {
 	return w.j.Verdict != "" && !w.j.Healthy() && w.j.Confidence == diag.Proven
 }
 
+// onItsWay: the client's request is being worked on, or done: to disturb it would help nobody.
+func (w *Walk) onItsWay() bool {
+	return w.j.Complete && (w.j.Verdict == "ok-in-progress" || w.j.Verdict == "ok-provisioned")
+}
+
 // due gives the step of the repair plan that is to be done now.
 func (w *Walk) due() *diag.Remedy {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.then == nil || w.stillBroken() {
+	if w.then == nil || w.stillBroken() || w.onItsWay() {
 		return nil
 	}
 	r := *w.then

@@ -229,6 +229,9 @@ func answerFacts(q probe.Question, option int, text string) ([]diag.Fact, error)
 	return nil, errors.New("choose one of the answers")
 }
 
+// Questions lists everything that a person can be asked here, for answers out of turn.
+func (w *Walk) Questions() []probe.Question { return w.o.World.Questions(w.view()) }
+
 func (w *Walk) question(id string) (probe.Question, bool) {
 	for _, q := range w.o.World.Questions(w.view()) {
 		if q.ID == id {
