@@ -87,7 +87,7 @@ func onPC(done string, do func(*World) error, steps ...string) repair {
 				return "", &amt.Error{Op: "work on the simulated PC", Err: err}
 			}
 			if w.pc.State().Window == "open" {
-				w.pc.awaitTry(ctx)
+				w.pc.awaitTry(ctx, tryLimit)
 			}
 			return done, nil
 		})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,7 +67,17 @@ func (p *plan) lease(at place) sim.Lease {
 
 // saw notes the end of a try.
 func (m *machine) saw(e sim.Event) {
-	if e.Kind != sim.EventAcknowledged && e.Kind != sim.EventUnanswered && (e.Kind != sim.EventConnect || e.Err == nil) {
+	switch e.Kind {
+	case sim.EventAcknowledged, sim.EventUnanswered:
+	case sim.EventConnect:
+		if e.Err == nil {
+			return
+		}
+	case sim.EventLookup: // the bare name comes last; no name at all means that none can be asked
+		if e.Err == nil || strings.Contains(e.Name, ".") {
+			return
+		}
+	default:
 		return
 	}
 	m.mu.Lock()
@@ -119,14 +130,14 @@ func (m *machine) drain() {
 
 // awaitTry waits until the first try since the last start has come to its end, but not long: a
 // world may be one in which it never does.
-func (m *machine) awaitTry(ctx context.Context) {
+func (m *machine) awaitTry(ctx context.Context, limit time.Duration) {
 	m.mu.Lock()
 	tried := m.tried
 	m.mu.Unlock()
 	if tried == nil {
 		return
 	}
-	t := time.NewTimer(tryLimit)
+	t := time.NewTimer(limit)
 	defer t.Stop()
 	select {
 	case <-tried:
@@ -139,8 +150,12 @@ func (m *machine) awaitTry(ctx context.Context) {
 // bootTime is what firmware needs at least from its start to its first try.
 const bootTime = 4 * time.Second
 
-// tryLimit is the real time in which a try ends where nothing is broken.
-const tryLimit = 800 * time.Millisecond
+// tryLimit is the real time in which a try ends where nothing is broken, also on a busy machine;
+// firstLimit is what a person would wait for the first picture.
+const (
+	tryLimit   = 800 * time.Millisecond
+	firstLimit = 300 * time.Millisecond
+)
 
 // letEnd gives a hello that is under way a moment to be answered, so that what is read next is not
 // read in the middle of it.

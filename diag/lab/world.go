@@ -197,7 +197,7 @@ func (w *World) plugIn(ctx, run context.Context) {
 	}
 	w.running.Go(func() { _ = w.pc.Run(run) }) // it ends with run, and only so
 	if w.plan.enabled && w.plan.prepared && !w.plan.expired {
-		w.pc.awaitTry(ctx)
+		w.pc.awaitTry(ctx, firstLimit)
 	}
 }
 
