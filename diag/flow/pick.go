@@ -153,19 +153,21 @@ func (w *Walk) run(ctx context.Context, p probe.Probe) error {
 	w.signal()
 
 	r := &report{walk: w, probe: p}
-	err := p.Run(pctx, r)
+	err := errors.Join(p.Run(pctx, r), r.refused())
 	w.mu.Lock()
 	w.stop = nil
 	w.done[p.ID] = signature(p)
 	if p.Cost >= probe.Wait {
 		w.forgetServer()
 	}
+	w.problems = slices.DeleteFunc(w.problems, func(q problem) bool { return q.probe == p.ID })
 	switch {
 	case ctx.Err() != nil:
 	case errors.Is(pctx.Err(), context.Canceled):
 		w.skipped[p.ID] = true
 	case err != nil:
 		w.notice = fmt.Sprintf("%s: %v", p.What, err)
+		w.problems = append(w.problems, problem{p.ID, w.notice})
 	}
 	w.mu.Unlock()
 	return r.broken()
@@ -185,7 +187,8 @@ type report struct {
 	walk  *Walk
 	probe probe.Probe
 	mu    sync.Mutex
-	err   error
+	err   error // of the journal
+	bad   error // impossible facts
 }
 
 // Fact adds a fact. An impossible one is the probe's mistake: it is said and left out.
@@ -193,7 +196,11 @@ func (r *report) Fact(f diag.Fact) {
 	f.Probe = r.probe.ID
 	if err := r.walk.add(f, r.probe.ID); err != nil {
 		r.mu.Lock()
-		r.err = errors.Join(r.err, err)
+		if errors.Is(err, errNoFact) {
+			r.bad = errors.Join(r.bad, err)
+		} else {
+			r.err = errors.Join(r.err, err)
+		}
 		r.mu.Unlock()
 	}
 	r.walk.signal()
@@ -216,6 +223,13 @@ func (r *report) Until(t time.Time, what string) {
 	r.walk.step.Until, r.walk.step.WaitsFor = t, what
 	r.walk.mu.Unlock()
 	r.walk.signal()
+}
+
+// refused gives what the probe said that cannot be.
+func (r *report) refused() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bad
 }
 
 // broken gives the first error that kept a fact from the journal.

@@ -36,6 +36,7 @@ type Walk struct {
 	j         diag.Judgement
 	step      Step
 	notice    string
+	problems  []problem
 	done      map[string]string // probe id -> what it was run with
 	checks    map[string]string // probe id -> the check that it serves
 	answered  []string          // question ids, in the order of answering
@@ -47,6 +48,12 @@ type Walk struct {
 	undo      func(context.Context) error
 	undoOf    Action
 }
+
+// problem is why the last run of a probe failed.
+type problem struct{ probe, text string }
+
+// errNoFact is the cause when a fact is impossible: a known key with a value that it cannot have.
+var errNoFact = errors.New("no fact")
 
 // New makes a walk of a case. Facts of the options are journaled at once.
 func New(o Options) (*Walk, error) {
@@ -145,7 +152,7 @@ func (w *Walk) add(f diag.Fact, source string) error {
 	}
 	f, err := diag.Make(f)
 	if err != nil {
-		return fmt.Errorf("fact of %s: %w", source, err)
+		return fmt.Errorf("%w: %s says %w", errNoFact, source, err)
 	}
 	if w.o.Journal != nil {
 		if err := w.o.Journal.Fact(f); err != nil {
@@ -165,6 +172,9 @@ func (w *Walk) Snapshot() Snapshot {
 	s := Snapshot{World: w.o.World.Name(), Now: w.o.World.Now(), Judgement: w.j, Step: w.step, Facts: slices.Clone(w.facts),
 		Actions: slices.Clone(w.actions), Notice: w.notice}
 	s.Step.Seen = slices.Clone(w.step.Seen)
+	for _, p := range w.problems {
+		s.Problems = append(s.Problems, p.text)
+	}
 	if w.o.Journal != nil {
 		s.CaseID = w.o.Journal.ID()
 	}

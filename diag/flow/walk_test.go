@@ -199,6 +199,7 @@ func TestProbeFailures(t *testing.T) {
 				<-ctx.Done()
 				return ctx.Err()
 			}},
+			w.says("nonsense", "chk-db", probe.Reach, fact("db.auth", "perhaps")),
 			w.says("after", "chk-db", probe.Reach, fact("db.reach", false)),
 		}
 	}}
@@ -206,8 +207,11 @@ func TestProbeFailures(t *testing.T) {
 	if s.Judgement.Verdict != "rc-sql-unreachable" {
 		t.Errorf("verdict %q", s.Judgement.Verdict)
 	}
-	if !strings.Contains(s.Notice, "hangs") && !strings.Contains(s.Notice, "fails") {
-		t.Errorf("the failure is not told: %q", s.Notice)
+	if len(s.Problems) != 3 || !strings.Contains(s.Problems[0], "fails: no route") || !strings.Contains(s.Problems[1], "hangs: ") || !strings.Contains(s.Problems[2], "db.auth") {
+		t.Errorf("the failures are not told: %q", s.Problems)
+	}
+	if !strings.Contains(s.Notice, "nonsense") {
+		t.Errorf("the last failure is not told: %q", s.Notice)
 	}
 }
 
