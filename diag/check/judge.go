@@ -34,6 +34,8 @@ func (c *caseView) runAll() []diag.Result {
 		k.judge(c, &out[i])
 		if len(out[i].Causes) > 0 {
 			out[i].Light = diag.Suspect
+		} else if c.Has("case.method", "manual") && k.Stage >= 5 && k.Stage <= 8 {
+			out[i].Missing, out[i].Light = nil, diag.NotApplicable // by hand needs no server
 		}
 		for _, cl := range c.Contradictions() {
 			if slices.Contains(k.Needs, cl.Key) && out[i].Light != diag.NotApplicable {

@@ -173,13 +173,17 @@ func (c *caseView) sending() bool {
 	return !s
 }
 
+// alive: the client sends, or looks for its server: its firmware is in Setup Mode and at work.
+func (c *caseView) alive() bool { return c.sending() || c.asksForServer() }
+
 // asksForServer: the client was seen asking DNS for its server within the longest gap. It is in
 // Setup Mode then, and no server address is stored in it; whether it finds one is the next station.
 func (c *caseView) asksForServer() bool {
-	if s, _ := c.silent(); s {
-		return false
-	}
+	ended, known := c.Get("client.window")
 	return slices.ContainsFunc(c.packets("wire.client.dns"), func(f diag.Fact) bool {
+		if known && ended.Value != "open" && !ended.At.Before(f.At) {
+			return false
+		}
 		return c.Age(f) <= longestGap && firstLabel(diag.ObjOf(f).Str("qname")) == serverName
 	})
 }

@@ -47,7 +47,7 @@ func judgeProvState(c *caseView, r *diag.Result) {
 	switch {
 	case c.Known("client.prov_state"):
 		c.pass()
-	case c.sending() || c.asksForServer():
+	case c.alive():
 		c.pass()
 		c.note("the client sends, so it is in Setup Mode")
 	default:
@@ -163,7 +163,7 @@ func judgeEnabled(c *caseView, r *diag.Result) {
 	switch {
 	case c.Has("client.enable_kind", "soft-disabled", "bios-disabled"):
 		c.name("rc-amt-disabled", diag.Proven, "client.enable_kind")
-	case c.Has("client.enable_kind", "enabled") || c.sending() || c.asksForServer() || c.Has("client.prov_state", "in", "post"):
+	case c.Has("client.enable_kind", "enabled") || c.alive() || c.Has("client.prov_state", "in", "post"):
 		c.pass()
 	default:
 		c.want("client.enabled")

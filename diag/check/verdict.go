@@ -142,7 +142,7 @@ func (c *caseView) next(j *diag.Judgement) *diag.Next {
 	}
 	acquitted := c.acquitted()
 	open := func(r diag.Result) bool {
-		return r.Light != diag.NotApplicable && r.Light != diag.Good && !(acquitted && acquits(r.Check))
+		return r.Light != diag.NotApplicable && r.Light != diag.Good && !(acquitted && acquits(r.Check)) && !(r.Stage == 3 && c.nameAcquitted())
 	}
 	if c.hasRow("db.delayed") {
 		if i := slices.IndexFunc(j.Checks, func(r diag.Result) bool { return open(r) && c.delayedAt(r.Check) }); i >= 0 {
