@@ -34,7 +34,7 @@ func judgeSKU(c *caseView, r *diag.Result) {
 		c.name("rc-sku-reduced", diag.Proven, "client.sku", "case.symptom")
 		return
 	}
-	if c.Known("client.sku") || c.Truth("client.enabled") == diag.Yes || len(c.packets("wire.client.syn")) > 0 {
+	if c.Known("client.sku") || c.Truth("client.enabled") == diag.Yes || len(c.packets("wire.client.syn")) > 0 || c.asksForServer() {
 		c.pass()
 	}
 }
@@ -73,8 +73,8 @@ func (c *caseView) path() pathInto {
 		looked := c.rcfgOn() || c.rcfgOff() || c.Has("case.method", "psk", "manual")
 		return pathInto{password: true, window: !looked && packet}
 	}
-	inSetup := c.sending() || c.rcfgOn() || c.Has("client.mode", "4", "5", "6")
-	return pathInto{password: !inSetup || c.mebxAsked() && !c.sending(), window: true}
+	inSetup := c.alive() || c.rcfgOn() || c.Has("client.mode", "4", "5", "6")
+	return pathInto{password: !inSetup || c.mebxAsked() && !c.alive(), window: true}
 }
 
 func judgePostOwner(c *caseView, r *diag.Result) {

@@ -198,7 +198,7 @@ func judgeNIC(c *caseView, r *diag.Result) {
 	case c.Has("client.nic", "onboard-down"):
 		r.Light = diag.Unknown
 		c.note("no link on AMT's own port: plug the cable in and look again")
-	case c.Has("client.nic", "onboard-up") || c.sending():
+	case c.Has("client.nic", "onboard-up") || c.alive():
 		c.pass()
 	default:
 		c.want("client.nic")
@@ -236,7 +236,7 @@ func judgeDHCP(c *caseView, r *diag.Result) {
 		c.name("rc-static-ip-mismatch", diag.Proven, "client.ip_mode", "client.os_ip_mode", "client.amt_version", "client.me_addr", "client.os_addr")
 		return
 	}
-	if c.addressKnown() && (c.Known("client.suffix") || c.overrideHost() != "") || c.sending() {
+	if c.addressKnown() && (c.Known("client.suffix") || c.overrideHost() != "") || c.sending() || c.asksWithSuffix() {
 		c.pass()
 		return
 	}
@@ -248,6 +248,14 @@ func judgeDHCP(c *caseView, r *diag.Result) {
 func (c *caseView) suffixAtCertificate() bool {
 	f, ok := c.Get("client.suffix")
 	return ok && f.Value == "" && c.acquitted() && c.rcfgOnRoad() && !c.localMode()
+}
+
+// asksWithSuffix: the client asks for its server's name with a suffix, so it has one, and an address.
+func (c *caseView) asksWithSuffix() bool {
+	return c.asksForServer() && slices.ContainsFunc(c.packets("wire.client.dns"), func(f diag.Fact) bool {
+		q := diag.ObjOf(f).Str("qname")
+		return firstLabel(q) == serverName && q != serverName
+	})
 }
 
 // addressingInvalid is rule ver-8.
