@@ -92,7 +92,7 @@ func judgeAMTSCS(c *caseView, r *diag.Result) {
 		c.pass()
 		return
 	}
-	if c.post() || len(c.symptoms()) > 0 {
+	if c.post() || c.consoleIsTheQuestion() {
 		c.want("srv.amtscs.status", "srv.tls_mode", "srv.amtscs.https")
 	}
 }
@@ -103,6 +103,14 @@ func hostOf(s string) string {
 		return diag.Host(s)
 	}
 	return s
+}
+
+// consoleIsTheQuestion: the symptom may come from the web directory, which no hello passes through.
+func (c *caseView) consoleIsTheQuestion() bool {
+	return slices.ContainsFunc(c.symptoms(), func(id string) bool {
+		s, _ := LookupSymptom(id)
+		return slices.ContainsFunc(s.Causes, consoleOnly)
+	})
 }
 
 // ours: a name or address of the server, as the row of srv.location says.

@@ -201,6 +201,9 @@ func (c *caseView) lights(j *diag.Judgement) {
 				j.Checks[i].Light = diag.Broken
 			}
 		}
+		if root.station > diag.Port && c.acquitted() {
+			c.goodUpTo(j, diag.Port)
+		}
 		for st := range j.Road {
 			if st > int(root.station) {
 				j.Road[st] = diag.NotJudged
