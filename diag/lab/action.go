@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"maps"
+	"strings"
 
 	"amtmedic/amt"
 	"amtmedic/diag"
@@ -17,6 +18,9 @@ type repair func(w *World, r diag.Remedy) remedy.Action
 // them. False when this world has nothing to repair in that way.
 func (w *World) Action(_ *diag.Judgement, r diag.Remedy) (remedy.Action, bool) {
 	make, ok := repairs[r.ID]
+	if strings.HasPrefix(r.Text, "Partial unprovision") { // its number depends on what the case knows
+		make, ok = onPC("the client is unprovisioned, PID and PPS are kept", unprovision, "MEBx: partial unprovision"), true
+	}
 	if !ok {
 		return remedy.Action{}, false
 	}
@@ -48,7 +52,6 @@ var repairs = map[string]repair{
 		"take the CMOS battery out for 15 s", "put the One-Touch key in", "restart, answer Y"),
 	"rm-mebx-lockout":    onPC("no password that is known here is accepted", func(w *World) error { w.pc.mebxTakes(); return nil }, "try every password once more"),
 	"rm-mebx-lockout-2":  onPC("the client is as it came from the factory", resetPC, "take the CMOS battery out for 15 s"),
-	"rm-hello-expired-2": onPC("the window is open again", unprovision, "MEBx: partial unprovision"),
 	"rm-pid-mistyped":    onPC("PID and PPS are entered again", enterPair, typePair...),
 	"rm-no-dns-suffix-2": atDHCP("option 15 is set", func(w *World) { w.renew(w.plan.id.suffix, w.at.clientDNS) }, "scope options: 015 DNS Domain Name"),
 	"rm-no-dns-suffix-3": onPC("the domain is stored", storeDomain, "MEBx, TCP/IP settings: domain name"),
@@ -56,6 +59,8 @@ var repairs = map[string]repair{
 	"rm-dns-unreachable": atDHCP("the name server answers again", func(w *World) { w.clientView.silence(false) }, "start the DNS service, open port 53"),
 	"rm-dns-unreachable-2": atDHCP("option 6 names another server", func(w *World) { w.renew(w.plan.suffix, w.at.serverDNS) },
 		"scope options: 006 DNS Servers"),
+	"rm-client-no-dhcp":         atDHCP("the scope has an address again", leaseAgain, "DHCP scope: free addresses, port security"),
+	"rm-wrong-nic":              onPC("the cable is in AMT's own port", replug, "put the cable into the socket on the board"),
 	"rm-mebx-server-override":   onPC("no server is stored", clearServer, "MEBx, provisioning server: clear the fields"),
 	"rm-mebx-server-override-2": onPC("the server's address is stored", storeServer, "MEBx, provisioning server: type the right address"),
 

@@ -64,7 +64,7 @@ func (m *machine) see() map[string]any {
 	s := m.State()
 	seen := map[string]any{
 		"case.method": "psk", "case.expects_setup": true, "client.usb_tried": s.PID != "" && m.keyed() == "usb", "client.sku": "amt",
-		"client.nic": "onboard-up", "client.wlan": diag.None, "client.amt_version": s.Version.String(), "client.uuid": s.UUID.String(),
+		"client.nic": m.plugged(), "client.wlan": diag.None, "client.amt_version": s.Version.String(), "client.uuid": s.UUID.String(),
 		"client.enabled": s.Enabled, "client.enable_kind": "enabled",
 	}
 	if s.PID != "" {

@@ -26,6 +26,7 @@ type machine struct {
 
 	mu      sync.Mutex
 	tried   chan struct{} // closed at the end of the first try since the last start; nil then
+	adapter bool          // the cable is in a USB adapter
 	keyedBy string        // hand, usb or oem
 	began   time.Time     // when its hellos were started last; zero when not in this case
 	how     string        // drain or start-call
@@ -53,6 +54,7 @@ func newMachine(p *plan, at place, n *network, c *clock) *machine {
 	if p.wrongServer {
 		cfg.Override.Addr = at.wrong
 	}
+	m.adapter, cfg.Provisioned = p.adapter, p.foreign
 	if p.expired {
 		cfg.Window = time.Nanosecond // it was over before this case began
 	}
@@ -60,8 +62,11 @@ func newMachine(p *plan, at place, n *network, c *clock) *machine {
 	return m
 }
 
-// lease is what DHCP gives the client.
+// lease is what DHCP gives the client: nothing over a port that is not its own.
 func (p *plan) lease(at place) sim.Lease {
+	if p.unleased || p.adapter {
+		return sim.Lease{Mode: sim.NoIP}
+	}
 	return sim.Lease{Address: at.client, Suffix: p.suffix, DNS: []netip.AddrPort{netip.AddrPortFrom(at.clientDNS, dnsPort)}}
 }
 
@@ -220,6 +225,23 @@ func (m *machine) switchOn() error {
 	}
 	m.started("start-call")
 	return nil
+}
+
+// plugged gives the network socket that is in use, in the words of the fact client.nic.
+func (m *machine) plugged() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.adapter {
+		return "other-nic-only"
+	}
+	return "onboard-up"
+}
+
+// replug puts the cable into AMT's own port.
+func (m *machine) replug() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.adapter = false
 }
 
 func (m *machine) keyed() string {

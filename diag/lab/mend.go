@@ -67,6 +67,14 @@ func (w *World) renew(suffix string, resolver netip.Addr) {
 	w.network.leased(l)
 }
 
+func leaseAgain(w *World) { w.renew(w.plan.id.suffix, w.at.clientDNS) }
+
+func replug(w *World) error {
+	w.pc.replug()
+	leaseAgain(w)
+	return nil
+}
+
 // writeRecord corrects the CNAME in the client's own zone, at the name server that the client asks.
 func writeRecord(w *World, r diag.Remedy) remedy.Action {
 	resolver := w.network.current().DNS[0]

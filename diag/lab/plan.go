@@ -20,6 +20,9 @@ type plan struct {
 	wrongServer bool      // the address of the wrong host is stored in the MEBx
 	expired     bool      // it has sent hellos for its whole window and fell silent
 	suffix      string    // DHCP option 15
+	unleased    bool      // DHCP gives the client no address
+	adapter     bool      // the cable is in a USB adapter, not in AMT's own port
+	foreign     bool      // another server has provisioned the client
 	blocked     bool      // a packet filter on the way drops the provisioning port
 	guarded     bool      // the server's own packet filter does
 	oemKeys     bool      // the OEM's key file is at hand

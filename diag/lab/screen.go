@@ -36,7 +36,7 @@ func (m *machine) Screen() []string {
 		field("TLS-PSK", psk),
 		field("TLS-PKI", pki),
 		field("Stored server", cmp.Or(screen.ServerOverride, "-")),
-		field("Address", screen.Address+", "+screen.IPMode),
+		field("Address", strings.TrimPrefix(screen.Address+", "+screen.IPMode, ", ")),
 		field("Domain", cmp.Or(screen.Suffix, "-")),
 	}, uuid...)
 }

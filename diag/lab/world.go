@@ -196,7 +196,7 @@ func (w *World) plugIn(ctx, run context.Context) {
 		w.pc.started("drain")
 	}
 	w.running.Go(func() { _ = w.pc.Run(run) }) // it ends with run, and only so
-	if w.plan.enabled && w.plan.prepared && !w.plan.expired {
+	if w.plan.enabled && w.plan.prepared && !w.plan.expired && !w.plan.foreign {
 		w.pc.awaitTry(ctx, firstLimit)
 	}
 }
