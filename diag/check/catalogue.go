@@ -6,7 +6,6 @@ package check
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"amtmedic/diag"
 )
@@ -118,27 +117,6 @@ func stagesOf(id string) []int {
 		}
 	}
 	return out
-}
-
-// Near gives the ids of symptoms, checks and causes that a mistyped id may mean.
-func Near(id string) []string {
-	var out []string
-	word := strings.TrimLeft(id[strings.IndexByte(id, '-')+1:], "-")
-	add := func(s string) {
-		if word != "" && (strings.Contains(s, word) || strings.HasPrefix(s, id[:min(len(id), 7)])) {
-			out = append(out, s)
-		}
-	}
-	for _, c := range causes {
-		add(c.id)
-	}
-	for _, c := range checks {
-		add(c.ID)
-	}
-	for _, s := range symptoms {
-		add(s.ID)
-	}
-	return out[:min(len(out), 6)]
 }
 
 func mustCause(id string) *cause {
