@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -154,6 +155,36 @@ func TestClose(t *testing.T) {
 	}
 	buf := make([]byte, 1<<20)
 	t.Errorf("%d goroutines, %d before\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+}
+
+// Folders of killed programs go, those of living ones and young ones stay.
+func TestSweep(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("nothing is swept here")
+	}
+	temp, old := t.TempDir(), time.Now().Add(-48*time.Hour)
+	dead := exec.Command(os.Args[0], "-test.run=NONE")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for name, stays := range map[string]bool{
+		fmt.Sprintf("%s%d-1", folderPrefix, dead.Process.Pid): false,
+		fmt.Sprintf("%s%d-1", folderPrefix, os.Getpid()):      true,
+		folderPrefix + "mine":                                 true,
+	} {
+		dir := filepath.Join(temp, name)
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chtimes(dir, old, old)); err != nil {
+			t.Fatal(err)
+		}
+		sweep(temp, old.Add(time.Hour))
+		if _, err := os.Stat(dir); err != nil {
+			t.Errorf("%s went although it is young", name)
+		}
+		sweep(temp, time.Now())
+		if _, err := os.Stat(dir); (err == nil) != stays {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // A walk that is given up in the middle of a watch ends at once.

@@ -151,7 +151,7 @@ func (w *World) startNames(ctx context.Context) error {
 
 func (w *World) fillStore(ctx context.Context, temp string) error {
 	var err error
-	if w.work, err = os.MkdirTemp(temp, "amtmedic-practice-"); err != nil {
+	if w.work, err = makeFolder(temp); err != nil {
 		return err
 	}
 	if w.store, err = store.Open(ctx, w.database(), store.Options{Now: w.clock.now}); err != nil {

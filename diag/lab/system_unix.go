@@ -15,3 +15,6 @@ func reuseAddress(_, _ string, c syscall.RawConn) error {
 	err := c.Control(func(fd uintptr) { opt = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
 	return errors.Join(err, opt)
 }
+
+// alive reports whether a process is there, also one of somebody else.
+func alive(pid int) bool { return !errors.Is(unix.Kill(pid, 0), unix.ESRCH) }
