@@ -2,8 +2,9 @@ package capture
 
 import "slices"
 
-// maxSpans bounds how many separate pieces an assembly keeps.
-const maxSpans = 512
+// maxSpans bounds how many separate pieces an assembly keeps: enough for the longest usual hello
+// byte by byte in any order.
+const maxSpans = 4096
 
 // span is a range of known bytes, end exclusive.
 type span struct{ from, to int }
@@ -77,6 +78,24 @@ func (a *assembly) end() int {
 		return 0
 	}
 	return a.known[len(a.known)-1].to
+}
+
+// size is what the assembly holds in memory, in bytes.
+func (a *assembly) size() int { return cap(a.buf) + 16*cap(a.known) }
+
+// dropFirst takes the byte at offset 0 away, known or not: offset 1 becomes offset 0.
+func (a *assembly) dropFirst() {
+	if len(a.buf) == 0 {
+		return
+	}
+	a.buf = a.buf[1:]
+	for i := range a.known {
+		a.known[i].from = max(0, a.known[i].from-1)
+		a.known[i].to--
+	}
+	if a.known[0].to == 0 {
+		a.known = a.known[1:]
+	}
 }
 
 // shift makes room for n bytes in front: offset 0 becomes offset n.

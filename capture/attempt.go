@@ -110,10 +110,15 @@ func (a *attempts) client(s *segment) {
 		a.extend(e, -off) // a bare ACK tells where the bytes begin
 		off = 0
 	}
-	if s.lost > 0 {
-		e.cut = true
-	}
 	end := off + len(s.payload) + s.lost
+	switch {
+	case e.reported:
+	case len(s.payload)+s.lost > 0 && end <= window:
+		e.cut = e.cut || s.lost > 0
+		e.sent = max(e.sent, end)
+	case e.sure && !s.rst && off <= window: // what it counts from was sent before
+		e.acked = max(e.acked, off)
+	}
 	if s.fin && end >= 0 && (e.fin < 0 || end < e.fin) {
 		e.fin = end
 	}
@@ -128,7 +133,7 @@ func (a *attempts) client(s *segment) {
 
 // belongs finds the epoch of a client's segment, or opens one whose SYN was not seen.
 func (a *attempts) belongs(s *segment) *epoch {
-	if newest := a.byFlow[s.flow]; newest != nil && newest.reversed && s.at.time.Sub(newest.last.time) <= forgetAfter {
+	if newest := a.byFlow[s.flow]; newest != nil && newest.reversed && !newest.stale(s.at.time) {
 		a.touch(newest, s.at.keep())
 		return nil
 	}
@@ -144,22 +149,31 @@ func (a *attempts) belongs(s *segment) *epoch {
 	return e
 }
 
-// otherLife reports whether data near a finished attempt belongs to a later one whose SYN was not
+// otherLife reports whether data near an attempt belongs to a later one whose SYN was not
 // captured: it lies behind the FIN, or it is a sound hello that does not join, or it repeats after a
-// long time with other bytes.
+// long time with other bytes. A sound hello that does not join begins another attempt also while the
+// earlier one still misses bytes.
 func (a *attempts) otherLife(e *epoch, s *segment) bool {
 	off := e.offset(s.seq)
 	if e.fin >= 0 && off > e.fin {
 		return true
 	}
+	known := e.end
+	if !e.reported {
+		known = e.asm.end()
+	}
+	if (off < -1 && e.reported) || off > known {
+		if n, complete := hello.Need(s.payload); complete && n == len(s.payload) && sound(s.payload) {
+			return true
+		}
+	}
 	if !e.reported {
 		return false
 	}
 	if off > e.end {
-		n, complete := hello.Need(s.payload)
-		return off > e.end+otherWindow || (complete && n == len(s.payload) && sound(s.payload))
+		return off > e.end+otherWindow
 	}
-	return s.at.time.Sub(e.last.time) > rememberFor && !repeats(e, off, s.payload)
+	return s.at.time.Sub(e.last.time).Abs() > rememberFor && !repeats(e, off, s.payload)
 }
 
 // repeats reports whether b agrees with what is known of a finished attempt.
@@ -180,7 +194,7 @@ func repeats(e *epoch, off int, b []byte) bool {
 func (a *attempts) clientSYN(s *segment) {
 	base := s.seq + 1
 	for e := a.byFlow[s.flow]; e != nil; e = e.older {
-		idle := s.at.time.Sub(e.last.time)
+		idle := s.at.time.Sub(e.last.time).Abs()
 		if e.reversed || idle > forgetAfter || (e.reported && idle > rememberFor) {
 			continue
 		}
@@ -225,7 +239,7 @@ func (a *attempts) data(e *epoch, off int, s *segment) {
 	b := s.payload
 	if off < 0 {
 		switch {
-		case e.sure || (len(b) == 1 && off == -1): // a keep-alive, or bytes from before
+		case e.sure: // a keep-alive, or bytes from before
 			b = b[min(len(b), -off):]
 			off = 0
 		case off >= -window:
@@ -241,10 +255,14 @@ func (a *attempts) data(e *epoch, off int, s *segment) {
 	if over := off + len(b) - window; over > 0 {
 		b = b[:len(b)-over]
 	}
+	if off == 0 {
+		e.lone = len(b) == 1 && (e.lone || e.asm.prefix() == 0)
+	}
+	keepAlive := len(b) == 1 && off+1 == e.asm.prefix() // its byte means nothing
 	before := e.size()
 	added, conflict := e.asm.insert(off, b)
 	a.buffered += e.size() - before
-	e.conflict = e.conflict || conflict
+	e.conflict = e.conflict || (conflict && !keepAlive)
 	if added > 0 {
 		e.gained = s.at.keep()
 	}
@@ -255,7 +273,7 @@ func (a *attempts) data(e *epoch, off int, s *segment) {
 
 // reverse remembers that a flow was opened by the side that has the hello port as its own.
 func (a *attempts) reverse(s *segment) {
-	if e := a.byFlow[s.flow]; e != nil && e.reversed {
+	if e := a.byFlow[s.flow]; e != nil && e.reversed && !e.stale(s.at.time) {
 		a.touch(e, s.at.keep())
 		return
 	}
@@ -269,7 +287,7 @@ func (a *attempts) server(s *segment) {
 		a.reverse(s)
 		return
 	}
-	if e := a.byFlow[s.flow]; e != nil && e.reversed {
+	if e := a.byFlow[s.flow]; e != nil && e.reversed && !e.stale(s.at.time) {
 		return
 	}
 	if s.syn {
@@ -277,6 +295,9 @@ func (a *attempts) server(s *segment) {
 		return
 	}
 	e := a.byFlow[s.flow]
+	if e != nil && e.stale(s.at.time) {
+		e = nil
+	}
 	if s.isAck {
 		e = a.pick(s.flow, s.ack, s.at.time)
 	}
@@ -304,8 +325,8 @@ func (a *attempts) serverSYN(s *segment) {
 	for o := a.byFlow[s.flow]; o != nil && e == nil; o = o.older {
 		ahead := int(int32(o.base - s.ack))
 		switch {
-		case s.at.time.Sub(o.last.time) > forgetAfter:
-		case ahead == 0:
+		case o.stale(s.at.time):
+		case ahead == 0, o.syns > 0 && ahead < 0 && -ahead <= max(o.asm.prefix(), o.end): // data in the SYN
 			e = o
 		case !o.sure && ahead > 0 && ahead <= otherWindow && !o.reported:
 			a.extend(o, ahead)

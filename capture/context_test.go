@@ -268,8 +268,8 @@ func TestManyHalfOpen(t *testing.T) {
 		binary.BigEndian.PutUint32(base[26:], uint32(0x0A000000+i))
 		s.Packet(&Packet{Data: base, OrigLen: len(base), Link: LinkEthernet, Number: i + 1, Time: at.Add(time.Duration(i) * 10 * time.Microsecond)})
 	}
-	if n != count || s.attempts.count != maxEpochs || s.Evicted() != count-maxEpochs {
-		t.Errorf("%d events, %d kept, %d given up", n, s.attempts.count, s.Evicted())
+	if n != count || s.attempts.active.n != maxEpochs || s.Evicted() != count-maxEpochs {
+		t.Errorf("%d events, %d kept, %d given up", n, s.attempts.active.n, s.Evicted())
 	}
 	big := make([]byte, 60000)
 	for i := range 2000 { // and bytes that wait for a gap to close
@@ -284,7 +284,7 @@ func TestManyHalfOpen(t *testing.T) {
 		t.Errorf("%d bytes wait", s.attempts.buffered)
 	}
 	s.End()
-	if s.attempts.buffered != 0 || s.attempts.count != 0 || len(s.attempts.byFlow) != 0 {
-		t.Errorf("at the end %d bytes and %d attempts are left", s.attempts.buffered, s.attempts.count)
+	if s.attempts.buffered != 0 || s.attempts.active.n != 0 || len(s.attempts.byFlow) != 0 {
+		t.Errorf("at the end %d bytes and %d attempts are left", s.attempts.buffered, s.attempts.active.n)
 	}
 }

@@ -179,7 +179,12 @@ func (d *decoder) transport(m *meta, proto byte, b []byte) error {
 		if len(b) < 20 || d.tcpL.DataOffset < 5 {
 			return fmt.Errorf("decode packet %d: TCP header: %v", m.packet, err)
 		}
-		d.out.tcp(m, &d.tcpL, b[min(len(b), int(d.tcpL.DataOffset)*4):])
+		head := int(d.tcpL.DataOffset) * 4
+		if len(b) < head { // what was not captured begins with options
+			m.lost = max(0, m.lost-(head-len(b)))
+			head = len(b)
+		}
+		d.out.tcp(m, &d.tcpL, b[head:])
 	case protoUDP:
 		err := d.layer(layers.LayerTypeUDP, b)
 		if len(b) < 8 {

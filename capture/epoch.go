@@ -14,7 +14,8 @@ const (
 	rememberFor = 30 * time.Second       // after which a repeat must also have the same bytes
 	forgetAfter = 130 * time.Second      // beyond the longest pause between two TCP retransmissions
 	maxEpochs   = 65536
-	maxLives    = 16       // attempts that are remembered of one flow
+	maxPast     = 16384    // attempts that are remembered although nothing more is expected
+	maxLives    = 32       // attempts that are remembered of one flow
 	maxBuffered = 32 << 20 // bytes over all attempts
 	headLen     = 64       // bytes of a finished attempt that are kept to know repeats
 )
@@ -43,7 +44,9 @@ type epoch struct {
 	head     []byte // first bytes, kept after the hello was reported
 	end      int    // offset behind the bytes that joined on, after the hello was reported
 	fin      int    // offset of the client's FIN, -1 while unknown
-	acked    int    // how far the server confirmed, as offset
+	acked    int    // how far the bytes went according to acknowledgements and bare segments
+	sent     int    // how far they went according to segments with data, captured in full or not
+	lone     bool   // the first byte came by itself: it may be that of a keep-alive
 	cut      bool   // a packet was captured in part
 	conflict bool
 
@@ -59,11 +62,12 @@ type epoch struct {
 	last   mark // last packet
 	gained mark // last packet that brought new bytes
 
-	newer, elder *epoch // list by last activity: elder was active before
+	in           *queue // active or past
+	newer, elder *epoch // by last activity in the queue: elder was active before
 }
 
 // size is what the epoch costs, roughly, in buffered bytes.
-func (e *epoch) size() int { return cap(e.asm.buf) }
+func (e *epoch) size() int { return e.asm.size() }
 
 // offset gives where seq lies relative to the first byte.
 func (e *epoch) offset(seq uint32) int { return int(int32(seq - e.base)) }
@@ -74,70 +78,106 @@ func (t *table) extend(e *epoch, n int) {
 	defer func() { t.buffered += e.size() }()
 	e.base -= uint32(n)
 	e.asm.shift(n)
+	e.lone = false
+	if e.sent > 0 {
+		e.sent += n
+	}
 	if e.fin >= 0 {
 		e.fin += n
 	}
 }
 
-// missing says whether bytes of the client are known to be missing behind the first n.
-func (e *epoch) missing(n int) bool {
-	return e.fin > n || e.asm.end() > n || e.cut || e.acked > n+1
+// afterKeepAlive gives the bytes without the first, where that may come from a keep-alive: a segment
+// one below the next byte, with or without a byte that means nothing. Only an attempt whose SYN was
+// not captured can mistake it for the first byte.
+func (e *epoch) afterKeepAlive() []byte {
+	if e.sure || len(e.asm.known) == 0 {
+		return nil
+	}
+	switch first := e.asm.known[0]; {
+	case first.from == 1, first.from == 0 && e.lone && first.to > 1:
+		return e.asm.buf[1:first.to]
+	}
+	return nil
 }
 
-// table holds the epochs: by flow, and in order of activity.
+// dropFirst takes the byte of a keep-alive away.
+func (t *table) dropFirst(e *epoch) {
+	t.buffered -= e.size()
+	defer func() { t.buffered += e.size() }()
+	e.base++
+	e.asm.dropFirst()
+	e.lone = false
+	e.sent--
+	if e.fin > 0 {
+		e.fin--
+	}
+}
+
+// missing says whether bytes of the client are known to be missing behind the first n.
+func (e *epoch) missing(n int) bool {
+	return e.fin > n || e.asm.end() > n || e.sent > n || e.acked > n+1
+}
+
+// queue is a list of epochs in order of activity.
+type queue struct {
+	oldest, newest *epoch
+	n              int
+}
+
+func (q *queue) push(e *epoch) {
+	e.in, e.elder, e.newer = q, q.newest, nil
+	if q.newest != nil {
+		q.newest.newer = e
+	} else {
+		q.oldest = e
+	}
+	q.newest = e
+	q.n++
+}
+
+func (q *queue) unlink(e *epoch) {
+	if e.elder != nil {
+		e.elder.newer = e.newer
+	} else {
+		q.oldest = e.newer
+	}
+	if e.newer != nil {
+		e.newer.elder = e.elder
+	} else {
+		q.newest = e.elder
+	}
+	e.in, e.elder, e.newer = nil, nil, nil
+	q.n--
+}
+
+// table holds the epochs by flow. Those that have been silent for long go from active to past, where
+// they are still known when a file holds the packets of one direction behind those of the other.
 type table struct {
-	byFlow   map[flow]*epoch // newest first
-	oldest   *epoch
-	newest   *epoch
-	count    int
-	buffered int
+	byFlow       map[flow]*epoch // newest first
+	active, past queue
+	buffered     int
 }
 
 // add makes e the newest epoch of its flow.
 func (t *table) add(e *epoch) {
 	e.older = t.byFlow[e.flow]
 	t.byFlow[e.flow] = e
-	t.link(e)
-	t.count++
-}
-
-func (t *table) link(e *epoch) {
-	e.elder, e.newer = t.newest, nil
-	if t.newest != nil {
-		t.newest.newer = e
-	} else {
-		t.oldest = e
-	}
-	t.newest = e
-}
-
-func (t *table) unlink(e *epoch) {
-	if e.elder != nil {
-		e.elder.newer = e.newer
-	} else {
-		t.oldest = e.newer
-	}
-	if e.newer != nil {
-		e.newer.elder = e.elder
-	} else {
-		t.newest = e.elder
-	}
-	e.elder, e.newer = nil, nil
+	t.active.push(e)
 }
 
 // touch notes that e was active now.
 func (t *table) touch(e *epoch, m mark) {
 	e.last = m
-	if t.newest != e {
-		t.unlink(e)
-		t.link(e)
+	if t.active.newest != e {
+		e.in.unlink(e)
+		t.active.push(e)
 	}
 }
 
 // remove forgets e.
 func (t *table) remove(e *epoch) {
-	t.unlink(e)
-	t.count--
+	e.in.unlink(e)
 	t.buffered -= e.size()
 	if head := t.byFlow[e.flow]; head == e {
 		if e.older == nil {
@@ -155,6 +195,10 @@ func (t *table) remove(e *epoch) {
 	}
 }
 
+// stale reports whether a packet at now is too far from the last one of e to belong to it. Files that
+// were joined can go back in time.
+func (e *epoch) stale(now time.Time) bool { return now.Sub(e.last.time).Abs() > forgetAfter }
+
 // pick finds the attempt that a segment at seq belongs to: the one whose first byte lies closest
 // below. An unsure attempt may also begin before what was seen of it; a finished one takes what does
 // not join on only when nothing else fits.
@@ -162,7 +206,7 @@ func (t *table) pick(f flow, seq uint32, now time.Time) *epoch {
 	var best, above, loose *epoch
 	bestOff, aboveOff := window+1, -window-1
 	for e := t.byFlow[f]; e != nil; e = e.older {
-		if e.reversed || now.Sub(e.last.time) > forgetAfter {
+		if e.reversed || e.stale(now) {
 			continue
 		}
 		switch off := e.offset(seq); {

@@ -20,8 +20,15 @@ func (a *attempts) judge(e *epoch) {
 		// at once.
 		if e.sure || (n == len(b) && sound(b)) {
 			a.hello(e, b)
+			return
 		}
-		return
+	}
+	if c := e.afterKeepAlive(); c != nil {
+		if n, complete := hello.Need(c); complete && n == len(c) && sound(c) {
+			a.dropFirst(e)
+			a.hello(e, e.asm.buf[:e.asm.prefix()])
+			return
+		}
 	}
 	if e.sure && e.fin >= 0 && len(b) >= e.fin {
 		a.conclude(e)
@@ -41,6 +48,13 @@ func (a *attempts) conclude(e *epoch) {
 	}
 	b := e.asm.buf[:e.asm.prefix()]
 	missing := e.missing(len(b))
+	if c := e.afterKeepAlive(); c != nil && !e.isHello(b, missing) {
+		if _, complete := hello.Need(c); complete && hello.Foreign(c) != hello.ForeignBinary {
+			a.dropFirst(e)
+			b = e.asm.buf[:e.asm.prefix()]
+			missing = e.missing(len(b))
+		}
+	}
 	switch {
 	case len(b) == 0 && !missing:
 		return
@@ -136,12 +150,12 @@ func (a *attempts) tick(now time.Time) {
 		return
 	}
 	a.now = now
-	every := time.Second + time.Duration(a.count)*100*time.Microsecond
+	every := time.Second + time.Duration(a.active.n)*100*time.Microsecond
 	if d := now.Sub(a.swept); d >= 0 && d < every {
 		return
 	}
 	a.swept = now
-	for e := a.oldest; e != nil; {
+	for e := a.active.oldest; e != nil; {
 		next := e.newer
 		idle := now.Sub(e.last.time)
 		if idle < settleTime {
@@ -151,22 +165,31 @@ func (a *attempts) tick(now time.Time) {
 			a.conclude(e)
 		}
 		if idle > forgetAfter {
-			a.remove(e)
+			a.retire(e)
 		}
 		e = next
 	}
 }
 
+// retire moves an attempt to those of the past; the oldest of them is forgotten.
+func (a *attempts) retire(e *epoch) {
+	a.active.unlink(e)
+	a.past.push(e)
+	if a.past.n > maxPast {
+		a.remove(a.past.oldest)
+	}
+}
+
 // evict gives up the oldest attempts while there are too many, or too many bytes wait.
 func (a *attempts) evict() {
-	for a.oldest != nil && (a.count > maxEpochs || a.buffered > maxBuffered) {
-		a.giveUp(a.oldest)
+	for a.active.oldest != nil && (a.active.n > maxEpochs || a.buffered > maxBuffered) {
+		a.giveUp(a.active.oldest)
 	}
 }
 
 // giveUp decides about an attempt early and forgets it.
 func (a *attempts) giveUp(e *epoch) {
-	if !e.reported && !e.reversed && !e.settle {
+	if !e.reported && !e.reversed && !e.settle && e.in == &a.active {
 		a.evicted++
 	}
 	a.conclude(e)
@@ -175,9 +198,10 @@ func (a *attempts) giveUp(e *epoch) {
 
 // end settles everything: the capture is over.
 func (a *attempts) end() {
-	for a.oldest != nil {
-		e := a.oldest
+	for a.active.oldest != nil {
+		e := a.active.oldest
 		a.conclude(e)
 		a.remove(e)
 	}
+	a.table = table{byFlow: map[flow]*epoch{}}
 }

@@ -13,8 +13,8 @@ const (
 	etherLLDP = 0x88CC
 )
 
-// maxTags is how many VLAN tags are looked through.
-const maxTags = 2
+// maxTags is how many VLAN tags are looked through: two, and one of a mirror port.
+const maxTags = 3
 
 // network is what the link header says about the bytes behind it.
 type network struct {
@@ -50,7 +50,7 @@ func findNetwork(link LinkType, b []byte, tags *[maxTags]uint16) (n network, ok 
 	return n, false
 }
 
-// untag follows up to two VLAN tags.
+// untag follows up to maxTags VLAN tags.
 func untag(b []byte, proto uint16, off int, tags *[maxTags]uint16) (network, bool) {
 	t := 0
 	for ; t < maxTags && isTag(proto) && len(b) >= off+4; t++ {

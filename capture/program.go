@@ -62,10 +62,10 @@ func program(s portSet, link LinkType, dropOutgoing bool) []bpf.Instruction {
 	return a.link()
 }
 
-// ethernet tries the Ethernet type at 12, 16 and 20: received frames lack their outer tag, sent
+// ethernet tries the Ethernet type at 12, 16, 20 and 24: received frames lack their outer tag, sent
 // ones have all of them.
 func (a *assembler) ethernet(s portSet) {
-	names := []string{"0", "1", "2"}
+	names := []string{"0", "1", "2", "3"}
 	for tags := range maxTags + 1 {
 		a.label("tags-" + names[tags])
 		a.put(bpf.LoadAbsolute{Off: uint32(12 + 4*tags), Size: 2})
