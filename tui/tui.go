@@ -67,6 +67,7 @@ type Options struct {
 	Theme    string // words of AMTMEDIC_THEME: light, dark, contrast, mono, ascii
 	Mouse    bool   // the wheel scrolls; the terminal's own selection then needs shift
 	Keys     map[string][]string
+	Privacy  bool // begin with names and addresses hidden
 
 	In     io.Reader           // standard input when nil
 	Out    io.Writer           // standard output when nil

@@ -17,6 +17,9 @@ func bundleOpen(e *env, args []string) (int, error) {
 	if len(ops) != 1 {
 		return exitUsage, misuse(fs, "bundle open reads one file, %d are named", len(ops))
 	}
+	if err := look.configure(); err != nil {
+		return exitUsage, err
+	}
 	b, err := bundle.OpenFile(ops[0])
 	if err != nil {
 		return exitUsage, err

@@ -54,6 +54,7 @@ func commands() []command {
 		{"serve", "receive and queue hellos; this version does not provision yet", runServe},
 		{"bundle", "write, show and check escalation bundles", runBundle},
 		{"explain", "the offline page of a symptom, check or cause", runExplain},
+		{"config", "print a configuration file with every setting explained", runConfig},
 		{"version", "print the version", runVersion},
 	}
 }

@@ -25,24 +25,43 @@ import (
 	"amtmedic/diag/journal"
 	"amtmedic/diag/lab"
 	"amtmedic/tui"
+	"amtmedic/tui/theme"
 )
 
 // screenFlags are the flags of everything that draws the workstation.
 type screenFlags struct {
 	ascii, mouse, readOnly *bool
 	plain, parting         *bool
+	privacy                *bool
 	theme                  *string
+	fs                     *flag.FlagSet
+	keys                   map[string][]string // from the configuration file
 }
 
 func addScreenFlags(fs *flag.FlagSet) *screenFlags {
 	return &screenFlags{
+		fs:       fs,
+		privacy:  fs.Bool("privacy", false, "begin with names and addresses hidden"),
 		plain:    fs.Bool("plain", false, "walk as questions and answers in scrolling text, without a screen"),
 		parting:  fs.Bool("parting", false, "leave the verdict's line in the terminal after quitting"),
 		ascii:    fs.Bool("ascii", false, "draw with ASCII characters only"),
 		mouse:    fs.Bool("mouse", false, "let the mouse choose and scroll (hold shift to select text)"),
 		readOnly: fs.Bool("read-only", false, "make repairs impossible"),
-		theme:    fs.String("theme", "", "light, dark, contrast or mono (default: AMTMEDIC_THEME, else what the terminal says)"),
+		theme:    fs.String("theme", "", "light, dark, contrast, mono or ascii, several joined by commas (default: AMTMEDIC_THEME, else what the terminal says)"),
 	}
+}
+
+// configure adds what the configuration file says. It comes after the flags were parsed.
+func (s *screenFlags) configure() error {
+	c, err := loadConfig()
+	if err != nil {
+		return err
+	}
+	s.keys = c.keys
+	if err := theme.Check(*s.theme); err != nil {
+		return misuse(s.fs, "%w", err)
+	}
+	return c.apply(s.fs)
 }
 
 // runScreen opens the workstation on its first page.
@@ -80,6 +99,9 @@ func labScreen(e *env, o *labFlags) (int, error) {
 	if *o.screen.plain {
 		p, err := startPractice(e.ctx, o.faults, *o.seed, practiceSymptom, *o.screen.readOnly)
 		if err != nil {
+	if err := o.screen.configure(); err != nil {
+		return exitUsage, err
+	}
 			return labError(err)
 		}
 		code, err := showPlain(e, p.walk)
@@ -110,6 +132,7 @@ func show(e *env, look *screenFlags, o tui.Options) (int, error) {
 	o.Title, o.Explain, o.Bundle = titleOf, explainText, writeCaseBundle
 	if f, ok := e.stdout.(*os.File); !ok || !isTerminal(f) {
 		return exitUsage, &amt.Error{Op: "open the workstation", Err: fmt.Errorf("standard output is not a terminal"),
+	o.Keys, o.Privacy = look.keys, *look.privacy
 			Hint: "amtmedic diagnose and amtmedic lab --headless work without one"}
 	}
 	if err := tui.Run(e.ctx, o); err != nil && e.ctx.Err() == nil {

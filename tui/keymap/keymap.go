@@ -110,19 +110,20 @@ func Do(a Action, word string) Hint { return Hint{Action: a, Word: word} }
 type Map struct {
 	rows     []Row
 	bindings map[Action]key.Binding
+	changed  map[Action]bool
 }
 
-// New makes the map. Changes give an action other keys; an unknown action or an empty list of keys
-// is an error.
+// New makes the map. Changes give an action other keys; an unknown action, an empty list of keys,
+// or a key that another action has (Clash) is an error.
 func New(changes map[string][]string) (*Map, error) {
-	m := &Map{bindings: map[Action]key.Binding{}}
+	m := &Map{bindings: map[Action]key.Binding{}, changed: map[Action]bool{}}
 	seen := 0
 	for _, r := range table {
 		if ks, ok := changes[string(r.Action)]; ok {
 			if len(ks) == 0 {
 				return nil, fmt.Errorf("read key table: action %s: no key given", r.Action)
 			}
-			r.Keys = ks
+			r.Keys, m.changed[r.Action] = ks, true
 			seen++
 		}
 		m.rows = append(m.rows, r)
@@ -134,6 +135,9 @@ func New(changes map[string][]string) (*Map, error) {
 				return nil, fmt.Errorf("read key table: there is no action %q", name)
 			}
 		}
+	}
+	if c := clash(m.rows, changes); c != nil {
+		return nil, c
 	}
 	return m, nil
 }
@@ -177,10 +181,13 @@ func (m *Map) Footer(hints []Hint, typing bool, w int, paint func(string) string
 	hints = slices.DeleteFunc(slices.Clone(hints), quiet)
 	help, quit := Hint{Action: Help}, Hint{Action: Quit}
 	if typing {
-		help.Key, quit.Key = m.typedKey(Help), m.typedKey(Quit)
+		help.Key, quit.Key = m.typedKey(Help), "ctrl+c"
 	}
 	for n := min(len(hints), footerMax-1); n >= 0; n-- {
-		shown := append(slices.Clone(hints[:n]), help)
+		shown := slices.Clone(hints[:n])
+		if !typing || help.Key != "" {
+			shown = append(shown, help)
+		}
 		if n+2 <= footerMax {
 			if line, ok := m.line(append(shown, quit), w, paint); ok {
 				return line
@@ -198,14 +205,14 @@ func quiet(h Hint) bool {
 	return h.Word == "" && h.Key == "" && slices.Contains([]Action{Up, Down, PageUp, PageDown, Top, Bottom, Pick}, h.Action)
 }
 
-// typedKey gives the first key of an action that is no letter.
+// typedKey gives the first key of an action that is no letter; empty when it has none.
 func (m *Map) typedKey(a Action) string {
 	for _, k := range m.row(a).Keys {
 		if len([]rune(k)) > 1 {
 			return k
 		}
 	}
-	return "ctrl+c"
+	return ""
 }
 
 func (m *Map) line(hints []Hint, w int, paint func(string) string) (string, bool) {
@@ -222,7 +229,7 @@ func (m *Map) line(hints []Hint, w int, paint func(string) string) (string, bool
 func (m *Map) Words(h Hint) (string, string) {
 	r := m.row(h.Action)
 	k, word := h.Key, h.Word
-	if k == "" {
+	if k == "" || m.changed[h.Action] && h.Action != Quit && !slices.Contains(r.Keys, k) {
 		k = Name(r.Keys[0])
 	}
 	if word == "" {
@@ -244,14 +251,34 @@ func (m *Map) Line(h Hint) (keys, help string) {
 	return strings.Join(names, "  "), r.Help
 }
 
-// Markdown gives the key page of the guide.
+const pageIntro = `# Keys
+
+<!-- Made from the table in tui/keymap: go test ./tui/keymap -run Doc -update -->
+
+` + "`?`" + ` in the workstation lists the keys of the page that is open. Every key can be changed: in the file that
+` + "`amtmedic config`" + ` describes, a line such as ` + "`key.drain = D ctrl+d`" + ` gives the action with that name other keys.
+ctrl+c always quits, and esc always leaves the line behind ` + "`:`" + `.
+
+`
+
+// Written gives keys as the configuration file names them; Parse reads them back.
+func Written(keys []string) []string {
+	out := slices.Clone(keys)
+	for i, k := range out {
+		if n, ok := strings.CutSuffix(k, " "); ok {
+			out[i] = n + "space"
+		}
+	}
+	return out
+}
+
+// Markdown gives the key page of the guide, docs/keys.md.
 func Markdown() string {
 	var b strings.Builder
+	b.WriteString(pageIntro)
 	b.WriteString("| name | keys | does |\n|---|---|---|\n")
-	m, _ := New(nil)
 	for _, r := range table {
-		keys, help := m.Line(Hint{Action: r.Action})
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Action, "`"+strings.ReplaceAll(keys, "  ", "` `")+"`", help)
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s |\n", r.Action, strings.Join(Written(r.Keys), "` `"), r.Help)
 	}
 	return b.String()
 }

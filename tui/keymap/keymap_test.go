@@ -1,7 +1,6 @@
 package keymap
 
 import (
-	"strings"
 	"testing"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -81,17 +80,5 @@ func TestFooter(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, tc.want)
 			}
 		})
-	}
-}
-
-func TestMarkdown(t *testing.T) {
-	md := Markdown()
-	for _, r := range Rows() {
-		if !strings.Contains(md, "| `"+string(r.Action)+"` |") {
-			t.Errorf("the page lacks %s", r.Action)
-		}
-	}
-	if !strings.Contains(md, "`1-9`") || !strings.Contains(md, "`q` `ctrl+c`") {
-		t.Errorf("keys are written otherwise:\n%s", md)
 	}
 }
