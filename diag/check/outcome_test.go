@@ -161,6 +161,37 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
+// TestComponents: the component column of section 7.
+func TestComponents(t *testing.T) {
+	letters := map[string]string{
+		"client": `amt-version-no-rcfg psk-removed amt-disabled no-amt sku-reduced not-in-setup-factory not-in-setup-pw-changed network-access-off mebx-lockout
+			hello-expired rcfg-timer-zero already-provisioned half-provisioned smb-mode usb-not-factory wrong-nic wlan-off-path static-ip-mismatch mei-unavailable
+			lms-missing me-power-policy mebx-server-override amt-selfsigned-invalid control-mode cira-settings cira-static-ip cira-env-stale`,
+		"network":      `client-no-dhcp no-dns-suffix fw-9971-blocked middlebox hello-malformed return-path-blocked nat-between cira-inside mps-blocked`,
+		"name service": `dns-no-record dns-wrong-target dns-cname-dangling dns-split-horizon dns-wrong-suffix dns-unreachable`,
+		"server application": `version-matrix-unsupported oobm-scs-mismatch scs-version-unstable tool-defect server-fw-9971 port-mismatch amtconfig-stopped amtconfig-hung
+			service-location install-incomplete rcfg-off-on-server tls-version mgmt-plain mps-stopped`,
+		"web directory": `amtscs-vdir-missing https-on-no-tls https-off-with-tls amtscs-auth`,
+		"database":      `sql-unreachable sql-auth db-missing config-row-missing sql-instance-split resource-sync`,
+		"credentials": `pid-unknown pid-mistyped pps-mismatch admin-password-mismatch cert-missing cert-no-key cert-no-oid cert-suffix-mismatch cert-hash-not-in-client
+			cert-expired cert-chain-incomplete cert-hash-algorithm otp-mismatch cira-trust-lost`,
+		"provisioning data": `fqdn-unresolved uuid-map-stale uuid-duplicate uuid-byte-order uuid-not-allowed no-profile db-params-empty script-missing script-error
+			ca-unavailable ca-crl ad-integration`,
+		"USB key": `usb-key-layout usb-records-exhausted usb-version-mismatch`,
+	}
+	want := map[string]string{}
+	for component, ids := range letters {
+		for _, id := range strings.Fields(ids) {
+			want["rc-"+id] = component
+		}
+	}
+	for _, c := range Causes() {
+		if c.Component != want[c.ID] {
+			t.Errorf("%s is of component %q, want %q", c.ID, c.Component, want[c.ID])
+		}
+	}
+}
+
 // TestNamedAtItsCheck: what a check names in any case of the grid stands in its list of causes, since
 // the scope of rule 14 and the restart of the hello are read from there.
 func TestNamedAtItsCheck(t *testing.T) {

@@ -23,6 +23,13 @@ func (c *caseView) connectNow() bool {
 	return true
 }
 
+// connectedSince: the port took a connection, and not before another key was looked at.
+func (c *caseView) connectedSince(key string) bool {
+	connect, _ := c.Get("net.9971")
+	f, _ := c.Get(key)
+	return c.connectNow() && !connect.At.Before(f.At)
+}
+
 func judgeConnect(c *caseView, r *diag.Result) {
 	if !c.onWire() {
 		c.skip()
@@ -50,7 +57,15 @@ func judgeServerCapture(c *caseView, r *diag.Result) {
 	if looked && none.Value == diag.None {
 		sent = c.lastBefore("wire.client.syn", none.At)
 	}
-	if connect, _ := c.Get("net.9971"); c.connectNow() && (sent == nil || !connect.At.Before(sent.At)) {
+	var last time.Time // of the SYNs to be explained
+	if sent != nil {
+		last = sent.At
+	}
+	if n := len(arrived); n > 0 && arrived[n-1].At.After(last) {
+		last = arrived[n-1].At
+	}
+	connect, _ := c.Get("net.9971")
+	if c.connectNow() && !connect.At.Before(last) {
 		c.pass()
 		return
 	}
@@ -143,6 +158,8 @@ func judgeListen(c *caseView, r *diag.Result) {
 	case c.Has("srv.amtconfig", "stopped"):
 		c.name("rc-amtconfig-stopped", diag.Proven, "srv.amtconfig", "srv.listen", "net.9971", "wire.client.rst")
 	case known && ports[port] || known && ports[amt.HelloPort]:
+		c.pass()
+	case known && c.connectedSince("srv.listen"):
 		c.pass()
 	case c.Has("srv.amtconfig", "running") && known && len(ports) > 0:
 		c.name("rc-port-mismatch", diag.Proven, "srv.amtconfig", "srv.listen", "client.server_override", "net.9971")

@@ -31,6 +31,9 @@ func (s *sorted) choose(j *diag.Judgement) {
 
 // ruleEleven: two causes are the verdict only when they are the question and nothing else is named.
 func (s *sorted) ruleEleven() *fault {
+	if slices.ContainsFunc(s.faults, func(f fault) bool { return f.ID != "rc-mei-unavailable" && f.ID != "rc-scs-version-unstable" }) {
+		return nil
+	}
 	for i := range s.faults {
 		f := &s.faults[i]
 		switch {
