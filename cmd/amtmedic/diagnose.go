@@ -16,7 +16,7 @@ import (
 )
 
 func runDiagnose(e *env, args []string) (int, error) {
-	fs := flags("diagnose [FACTS.jsonl | BUNDLE | -] [--json] [--server HOST] [--resolver HOST]... [--suffix NAME]... [--capture [client:|server:]FILE]... [--db URL] [--answer KEY=VALUE]...")
+	fs := flags("diagnose [FACTS.jsonl | BUNDLE | -] [--json] [--server HOST] [--resolver HOST[:PORT]]... [--server-resolver HOST[:PORT]]... [--suffix NAME]... [--capture [client:|server:]FILE]... [--interface NAME] [--db FILE] [--answer KEY=VALUE]...")
 	asJSON := fs.Bool("json", false, "print the verdict object")
 	here := siteFlags(fs)
 	operands, err := parse(fs, args)
@@ -100,22 +100,32 @@ func factsError(name string, err error) error {
 		Hint: "each line is one fact such as {\"key\":\"client.enabled\",\"value\":true}; docs/facts.md lists the keys and their values"}
 }
 
-// parseAnswer reads KEY=VALUE; VALUE is JSON where it reads as such, else text.
+// parseAnswer reads KEY=VALUE; VALUE is JSON where it reads as such, else text, else a list parted by
+// commas.
 func parseAnswer(s string) (diag.Fact, error) {
 	key, text, ok := strings.Cut(s, "=")
 	if !ok {
 		return diag.Fact{}, fmt.Errorf("%q is not KEY=VALUE", plain(s))
 	}
-	if _, known := diag.Lookup(key); !known {
+	k, known := diag.Lookup(key)
+	if !known {
 		return diag.Fact{}, fmt.Errorf("%q is no key of a fact; docs/facts.md lists them", plain(key))
 	}
+	list := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	tries := []any{text, list} // "3.2" reads as a number, and the key wants a text
 	var value any
-	if err := json.Unmarshal([]byte(text), &value); err != nil {
-		value = text
+	if err := json.Unmarshal([]byte(text), &value); err == nil {
+		tries = append([]any{value}, tries...)
 	}
-	f, err := diag.Make(diag.Fact{Key: key, Value: value, Probe: "person"})
-	if err != nil { // "3.2" reads as a number, and the key wants a text
-		f, err = diag.Make(diag.Fact{Key: key, Value: text, Probe: "person"})
+	var first error
+	for _, v := range tries {
+		f, err := diag.Make(diag.Fact{Key: key, Value: v, Probe: "person"})
+		if err == nil {
+			return f, nil
+		}
+		if first == nil {
+			first = err
+		}
 	}
-	return f, err
+	return diag.Fact{}, fmt.Errorf("%s; it takes %s", plain(first.Error()), k.Form())
 }

@@ -4,13 +4,20 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
+	"net"
+	"net/netip"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"amtmedic/amt"
 	"amtmedic/amt/store"
+	"amtmedic/capture"
 	"amtmedic/diag"
 	"amtmedic/diag/check"
 	"amtmedic/diag/flow"
@@ -49,10 +56,17 @@ func siteFlags(fs *flag.FlagSet) *siteOptions {
 
 func (o *siteOptions) given() bool { return o.visited() }
 
-// world makes the site, and the facts that the answers give.
+// world makes the site, and the facts that the answers give. Its errors are wrong use, or files that
+// cannot be read.
 func (o *siteOptions) world() (*site.World, []diag.Fact, error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
 	so := site.Options{Server: *o.server, Resolvers: o.resolvers, ServerResolvers: o.serverResolvers, Suffixes: o.suffix,
 		Interface: *o.iface, Database: *o.db, Store: store.Options{KeyFile: *o.keyFile}}
+	if dir, err := journal.Dir(); err == nil {
+		so.OwnDatabase = filepath.Join(dir, "core.db")
+	}
 	for _, c := range o.captures {
 		side, path := diag.AtClient, c
 		if p, ok := strings.CutPrefix(c, "server:"); ok {
@@ -60,8 +74,8 @@ func (o *siteOptions) world() (*site.World, []diag.Fact, error) {
 		} else if p, ok := strings.CutPrefix(c, "client:"); ok {
 			path = p
 		}
-		if _, err := os.Stat(path); err != nil {
-			return nil, nil, &amt.Error{Op: "open capture", Err: err}
+		if err := site.Readable(path); err != nil {
+			return nil, nil, err
 		}
 		so.Captures = append(so.Captures, site.Capture{Side: side, Path: path})
 	}
@@ -74,6 +88,68 @@ func (o *siteOptions) world() (*site.World, []diag.Fact, error) {
 		facts = append(facts, f)
 	}
 	return site.New(so), facts, nil
+}
+
+// check refuses names, addresses and interfaces that cannot be any.
+func (o *siteOptions) check() error {
+	if s := *o.server; s != "" && !hostForm(s) {
+		return &amt.Error{Op: "read --server", Subject: plain(s), Err: errors.New("this is neither a name nor an address"),
+			Hint: "a port that MEBx holds goes to --answer client.server_override=ADDRESS:PORT"}
+	}
+	for flag, list := range map[string]texts{"--resolver": o.resolvers, "--server-resolver": o.serverResolvers} {
+		for _, s := range list {
+			host := strings.Trim(s, "[]")
+			if h, p, err := net.SplitHostPort(s); err == nil {
+				n, perr := strconv.ParseUint(p, 10, 16)
+				if host = h; perr != nil || n == 0 {
+					host = ""
+				}
+			}
+			if !hostForm(host) {
+				return &amt.Error{Op: "read " + flag, Subject: plain(s), Err: errors.New("this is no DNS server"), Hint: "give its address, with :PORT where that is not 53"}
+			}
+		}
+	}
+	for _, s := range o.suffix {
+		if _, err := netip.ParseAddr(s); err == nil || !hostForm(strings.Trim(s, ".")) {
+			return &amt.Error{Op: "read --suffix", Subject: plain(s), Err: errors.New("this is no domain name"), Hint: "for example --suffix corp.example; that the client has none is --answer client.suffix="}
+		}
+	}
+	if s := *o.iface; s != "" {
+		if _, err := net.InterfaceByName(s); err != nil {
+			return &amt.Error{Op: "listen on", Subject: plain(s), Err: capture.ErrNoInterface, Hint: "this machine has " + interfaceNames()}
+		}
+	}
+	return nil
+}
+
+// hostForm reports whether a text can be a host: an address, or a name of labels.
+func hostForm(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return true
+	}
+	s = strings.TrimSuffix(s, ".")
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		bad := strings.ContainsFunc(label, func(r rune) bool {
+			return r != '-' && r != '_' && r < 0x80 && !unicode.IsLetter(r) && !unicode.IsDigit(r) || unicode.IsControl(r) || unicode.IsSpace(r)
+		})
+		if label == "" || len(label) > 63 || bad {
+			return false
+		}
+	}
+	return true
+}
+
+func interfaceNames() string {
+	var names []string
+	list, _ := net.Interfaces() // it only helps
+	for _, i := range list {
+		names = append(names, i.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // openCase makes a new case of a real client.
@@ -102,29 +178,36 @@ func diagnoseHere(e *env, o *siteOptions, asJSON bool) (code int, err error) {
 	if err != nil {
 		return exitUndecided, err
 	}
-	ctx, cancel := context.WithCancel(e.ctx)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- walk.Run(ctx) }()
-	settled := make(chan struct{})
-	var s flow.Snapshot
-	go func() { s, err = flow.Settle(ctx, walk); close(settled) }()
-	select {
-	case <-settled:
-	case werr := <-done:
-		cancel()
-		<-settled
-		if e.ctx.Err() == nil {
-			return exitFault, werr
+	s, err := walkAlone(e.ctx, walk)
+	switch {
+	case e.ctx.Err() != nil:
+		return exitInterrupt, &amt.Error{Op: "diagnose", Err: errors.New("interrupted")}
+	case err != nil:
+		return exitFault, err
+	}
+	for _, p := range s.Problems {
+		for line := range strings.SplitSeq(p, "\n") {
+			fmt.Fprintf(e.stderr, "amtmedic: %s\n", plain(line))
 		}
 	}
-	if e.ctx.Err() != nil {
-		return exitInterrupt, &amt.Error{Op: "diagnose", Err: errors.New("interrupted")}
+	return printJudgement(e, &s.Judgement, s.Facts, asJSON)
+}
+
+// walkAlone walks until a verdict stands or nothing more can be known without a person. It gives the
+// state then; the error is that of a case that cannot be kept.
+func walkAlone(ctx context.Context, walk *flow.Walk) (flow.Snapshot, error) {
+	run, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cancel(walk.Run(run))
+	}()
+	s, err := flow.Settle(run, walk)
+	if err != nil {
+		err = context.Cause(run)
 	}
-	cancel()
-	if s.Notice != "" && !asJSON {
-		_, _ = e.stderr.Write([]byte("amtmedic: " + plain(s.Notice) + "\n"))
-	}
-	code, perr := printJudgement(e, &s.Judgement, s.Facts, asJSON)
-	return code, perr
+	cancel(nil)
+	<-ended // the case is closed next
+	return s, err
 }

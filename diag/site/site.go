@@ -1,15 +1,18 @@
 // Package site is this machine and its network as a world to walk: its resolvers, its interfaces,
 // the server that was named, capture files, and the database of the provisioning core. New is the
 // entry point. It decides nothing: probes measure, package check judges.
+//
+// This machine is taken as standing in the client's segment while nothing speaks against it. When
+// one of the server's addresses is its own, what it sees is the server's side; when the client is
+// known to have an address of another segment, what it sees is a third one's. Neither is said of the
+// client.
 package site
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +21,7 @@ import (
 	"amtmedic/diag"
 	"amtmedic/diag/flow"
 	"amtmedic/diag/probe"
+	"amtmedic/diag/remedy"
 )
 
 // Capture is a capture file and the side on which it was made.
@@ -30,34 +34,35 @@ type Capture struct {
 type Options struct {
 	Server          string    // provisioning server: name or address; empty while unknown
 	Resolvers       []string  // DNS servers of the client; empty: those of this machine
-	ServerResolvers []string  // DNS servers of the server; empty: not asked
+	ServerResolvers []string  // DNS servers of the server; empty: this machine's, when it is the server
 	Suffixes        []string  // search suffixes of the client; empty: those of this machine
 	Captures        []Capture // capture files
-	Interface       string    // to listen on, at the client's side; empty listens on none
-	Database        string    // of the provisioning core; empty reads none
-	Store           store.Options
+	Interface       string    // to listen on; empty listens on none
+	Database        string    // of the provisioning core; empty reads none but OwnDatabase
+	// OwnDatabase is where a provisioning core on this machine keeps its tables unless told
+	// otherwise. It is read only while a core works it and this machine is the server.
+	OwnDatabase string
+	Store       store.Options
 }
 
 // World is the site. It implements flow.World; its methods are safe for concurrent use.
 type World struct {
-	o      Options
-	system probe.System
+	o         Options
+	system    probe.System
+	systemErr error // why the resolvers of this machine are not known
 
 	mu      sync.Mutex
 	drained bool
 	last    *diag.View // what was known when probes were last asked for
-	servers closers
+	read    map[Capture]readState
+	servers []*remedy.HelloServer // that repairs started in this process
 }
 
-// closers are services that a repair started in this process.
-type closers []interface{ Close() error }
-
-// New looks at this machine's resolvers once; a machine that does not tell them is no error.
+// New looks at this machine's resolvers once. A machine that does not tell them is no error until
+// they are needed.
 func New(o Options) *World {
-	w := &World{o: o}
-	if s, err := probe.SystemResolvers(); err == nil {
-		w.system = s
-	}
+	w := &World{o: o, read: map[Capture]readState{}}
+	w.system, w.systemErr = probe.SystemResolvers()
 	return w
 }
 
@@ -97,32 +102,32 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 	w.mu.Lock()
 	w.last = v
 	w.mu.Unlock()
-	var out []probe.Probe
-	if w.o.Server != "" {
-		out = append(out, w.server())
-	}
-	out = append(out, probe.Names(w.names(diag.AtClient, v))...)
-	if len(w.o.ServerResolvers) > 0 {
-		out = append(out, probe.Names(w.names(diag.AtServer, v))...)
-	}
-	out = append(out, probe.Connect(probe.Port{Key: "net.9971", To: w.target(v)}))
-	if w.hereIsServer(v) {
-		out = append(out, probe.Listeners(amt.HelloPort))
-	}
-	for _, c := range w.o.Captures {
-		p := probe.WireFile(probe.Wire{Side: c.Side, Name: c.Path, Clients: clients(v), UUID: uuid(v)})
-		p.ID += ":" + c.Path
+	out := w.captures(v)
+	if p, ok := w.server(v); ok {
 		out = append(out, p)
 	}
-	if w.o.Interface != "" {
-		out = append(out, probe.WireLive(probe.Wire{Side: diag.AtClient, Name: w.o.Interface, Clients: clients(v), UUID: uuid(v), After: w.after()}))
+	at := standsAt(v)
+	out = append(out, w.nameProbes(v, at)...)
+	db := w.database(at)
+	listen := probe.Wire{Side: diag.AtClient, Name: w.o.Interface, Clients: clients(v), UUID: uuid(v), Ports: ports(v), After: w.after()}
+	switch at {
+	case diag.AtServer:
+		listen.Side = at
+		out = append(out, w.service(db, v))
+		out = append(out, back(v)...)
+	default:
+		out = append(out, probe.Connect(probe.Port{Key: "net.9971", Side: at, To: w.target(v)}))
 	}
-	if w.o.Database != "" {
-		out = append(out, probe.Database(probe.DB{Target: w.o.Database, Options: w.o.Store, UUID: uuid(v), PID: amt.PID(v.PID())})...)
+	if w.o.Interface != "" {
+		out = append(out, probe.WireLive(listen))
+	}
+	if db != "" {
+		out = append(out, probe.Database(probe.DB{Target: db, Options: w.o.Store, UUID: uuid(v), PID: amt.PID(v.PID())})...)
 	}
 	return out
 }
 
+// after says what was done to the client before a watch begins.
 func (w *World) after() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,107 +142,63 @@ func uuid(v *diag.View) amt.UUID {
 	return u
 }
 
-// clients are the addresses of the client as far as they are known.
+// clients are the addresses of the client as far as they are known: what the ME says, and from where
+// a capture at its side saw it send.
 func clients(v *diag.View) []netip.Addr {
-	if a, err := netip.ParseAddr(v.Str("client.me_addr")); err == nil {
-		return []netip.Addr{a}
-	}
-	return nil
-}
-
-// names says whose resolvers are asked for what. This machine's own stand for the client's when no
-// others are named: it is taken as standing in the client's segment.
-func (w *World) names(side diag.Vantage, v *diag.View) probe.Target {
-	t := probe.Target{Side: side, Resolvers: w.o.ServerResolvers, ServerFQDN: v.Str("srv.fqdn"), Suffixes: w.o.Suffixes}
-	if side == diag.AtClient {
-		t.Resolvers = w.o.Resolvers
-		if l, ok := v.Texts("client.dns_servers"); len(t.Resolvers) == 0 && ok {
-			t.Resolvers = l
-		}
-		if len(t.Resolvers) == 0 {
-			t.Resolvers = w.system.Resolvers
+	var out []netip.Addr
+	add := func(s string) {
+		if a, err := netip.ParseAddr(s); err == nil && !slices.Contains(out, a) {
+			out = append(out, a)
 		}
 	}
-	if s := v.Str("client.suffix"); s != "" {
-		t.Suffixes = []string{s}
-	}
-	if len(t.Suffixes) == 0 {
-		t.Suffixes = w.system.Search
-	}
-	return t
-}
-
-// target is where the client's hellos go as far as is known: where they were seen to go, the stored
-// server, what its name gives, else the server itself.
-func (w *World) target(v *diag.View) netip.AddrPort {
-	if ap, err := netip.ParseAddrPort(v.Obj("wire.client.syn").Str("dst")); err == nil {
-		return ap
-	}
-	if ap, err := netip.ParseAddrPort(v.Str("client.server_override")); err == nil {
-		return ap
-	}
-	try := []string{v.Str("client.server_override")}
-	for _, f := range v.Each("dns.client") {
-		l, _ := diag.ObjOf(f).Texts("addr")
-		try = append(try, l...)
-	}
-	l, _ := v.Texts("srv.addr")
-	for _, s := range append(try, l...) {
-		if a, err := netip.ParseAddr(s); err == nil {
-			return netip.AddrPortFrom(a, amt.HelloPort)
+	add(v.Str("client.me_addr"))
+	for _, k := range []string{"wire.client.syn", "wire.client.hello"} {
+		for _, f := range v.All(k) {
+			if src := diag.ObjOf(f).Str("src"); src != "" {
+				add(diag.Host(src))
+			}
 		}
 	}
-	return netip.AddrPort{}
+	return out
 }
 
-// hereIsServer: the provisioning server is this machine.
-func (w *World) hereIsServer(v *diag.View) bool {
+// ports are those that the client's hellos may go to: the usual one, and the one stored in MEBx.
+func ports(v *diag.View) []uint16 {
+	out := []uint16{amt.HelloPort}
+	if ap, err := netip.ParseAddrPort(v.Str("client.server_override")); err == nil && ap.Port() != amt.HelloPort {
+		out = append(out, ap.Port())
+	}
+	return out
+}
+
+// standsAt says where this machine stands, as far as is known: it is the server, it shares a segment
+// with the client, or the client is elsewhere. A client of unknown address is taken as near.
+func standsAt(v *diag.View) diag.Vantage {
+	own := prefixes()
 	addrs, _ := v.Texts("srv.addr")
-	own, err := net.InterfaceAddrs()
-	return err == nil && slices.ContainsFunc(own, func(a net.Addr) bool {
-		n, ok := a.(*net.IPNet)
-		return ok && slices.Contains(addrs, n.IP.String())
-	})
+	if slices.ContainsFunc(addrs, func(s string) bool {
+		a, err := netip.ParseAddr(s)
+		return err == nil && (a.IsLoopback() || slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Addr() == a }))
+	}) {
+		return diag.AtServer
+	}
+	known := clients(v)
+	if len(known) == 0 || len(own) == 0 || slices.ContainsFunc(known, func(a netip.Addr) bool {
+		return slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Contains(a) })
+	}) {
+		return diag.AtClient
+	}
+	return diag.AtThird
 }
 
-// server gives the probe that turns the named server into its addresses.
-func (w *World) server() probe.Probe {
-	p := probe.Probe{ID: "server", Check: "chk-client-target", What: "find the addresses of " + w.o.Server, Gives: []string{"srv.addr", "srv.fqdn"},
-		Cost: probe.Reach, Limit: 10 * time.Second}
-	p.Run = func(ctx context.Context, r probe.Report) error {
-		if a, err := netip.ParseAddr(w.o.Server); err == nil {
-			r.Fact(diag.Fact{Key: "srv.addr", Value: []string{a.String()}})
-			return nil
+// prefixes are the addresses of this machine with their networks.
+func prefixes() []netip.Prefix {
+	var out []netip.Prefix
+	list, _ := net.InterfaceAddrs() // none known: nothing is said against the client's segment
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, netip.PrefixFrom(p.Addr().Unmap(), p.Bits()))
 		}
-		host := strings.ToLower(strings.TrimSuffix(w.o.Server, "."))
-		if strings.Contains(host, ".") {
-			r.Fact(diag.Fact{Key: "srv.fqdn", Value: host})
-		}
-		addrs, err := w.resolver().LookupNetIP(ctx, "ip", host)
-		if err != nil {
-			return &amt.Error{Op: "find the server", Subject: w.o.Server, Err: err, Hint: "give its address with --server"}
-		}
-		var list []string
-		for _, a := range addrs {
-			list = append(list, a.Unmap().String())
-		}
-		r.Fact(diag.Fact{Key: "srv.addr", Value: list})
-		r.Saw(w.o.Server + " has " + strings.Join(list, ", "))
-		return nil
 	}
-	return p
-}
-
-// resolver asks the server's own DNS servers when they are named, else this machine's.
-func (w *World) resolver() *net.Resolver {
-	if len(w.o.ServerResolvers) == 0 {
-		return net.DefaultResolver
-	}
-	to := w.o.ServerResolvers[0]
-	if _, _, err := net.SplitHostPort(to); err != nil {
-		to = net.JoinHostPort(strings.Trim(to, "[]"), "53")
-	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, network, to)
-	}}
+	return out
 }
