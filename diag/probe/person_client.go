@@ -1,9 +1,19 @@
 package probe
 
-import "amtmedic/diag"
+import (
+	"slices"
+
+	"amtmedic/diag"
+)
 
 // steps to the screen that most questions about the client are answered from.
 var openMEBx = "restart the PC, press Ctrl+P at start-up"
+
+// localTool is what asks the Management Engine from the client's own system.
+const localTool = "on the client, as administrator: a local AMT tool, such as rpc amtinfo"
+
+// readUUID asks the system for the UUID that the firmware has too.
+var readUUID = []string{"Windows: wmic csproduct get uuid, or in PowerShell", "(Get-CimInstance Win32_ComputerSystemProduct).UUID", "Linux: dmidecode -s system-uuid"}
 
 var caseQuestions = []Question{
 	{ID: "case.method", Check: "chk-versions", Title: "How is this client to be set up?", Cost: Ask,
@@ -43,7 +53,7 @@ var mebxQuestions = []Question{
 		}},
 	{ID: "client.prov_state", Check: "chk-prov-state", Title: "Which state does it show?", Cost: Disturb,
 		Why: "Not begun, running and done lead to three different roads.",
-		How: []string{"on the client: amtmedic mei status", "or " + openMEBx + ", see the provisioning state"},
+		How: []string{localTool, "or " + openMEBx + ", see the provisioning state"},
 		Options: []Option{
 			option("pre: setup has not begun", "then Setup Mode", says("client.prov_state", "pre")),
 			option("in: setup is running", "then its hellos", says("client.prov_state", "in")),
@@ -52,8 +62,8 @@ var mebxQuestions = []Question{
 	{ID: "client.mebx_password", Check: "chk-password", Title: "Which password does the MEBx take?", Cost: Disturb,
 		Why: "admin = factory default: One-Touch still works. Any other: somebody was here first.",
 		How: []string{openMEBx, "try admin, then the ones your site uses", "change nothing yet",
-			"if none is taken: a reset comes last of all. AMT 2 to 9: CMOS battery out for 15 s. AMT 10: the maker may have switched that off. " +
-				"AMT 11 and later: the maker's own reset (jumper, BIOS item, AMT off and on)"},
+			"if none is taken: a reset comes last of all. AMT 2 to 9: CMOS battery out for 15 s, minutes on some notebooks. " +
+				"AMT 10: the maker may have switched that off. AMT 11 and later: the battery alone does not reset; the maker's own way does (jumper, BIOS item, AMT off and on)"},
 		Options: []Option{
 			option("admin is accepted", "not in Setup Mode, factory", says("client.mebx_password", "factory")),
 			option("our own password is accepted", "not in Setup Mode, changed", says("client.mebx_password", "changed")),
@@ -100,7 +110,7 @@ var mebxQuestions = []Question{
 		Field: one("client.server_override", "the stored server", "10.1.0.10:9971 or ps.corp.example", nil)},
 	{ID: "client.suffix", Check: "chk-dhcp", Title: "Which domain name has the ME?", Cost: Disturb,
 		Why: "The client asks for ProvisionServer with this suffix; the certificate must match it.",
-		How: []string{"on the client: amtmedic mei status", "or " + openMEBx + ", TCP/IP settings, domain name", "the system's suffix does not count"},
+		How: []string{localTool, "or " + openMEBx + ", TCP/IP settings, domain name", "the suffix of the PC's own system does not count"},
 		Options: []Option{
 			option("it is empty", "only the bare name is asked", says("client.suffix", "")),
 		},
@@ -122,11 +132,11 @@ var mebxQuestions = []Question{
 var clientQuestions = []Question{
 	{ID: "client.amt_version", Check: "chk-versions", Title: "Which AMT version has it?", Cost: Ask,
 		Why:   "Methods, limits of the USB key and rules of the certificate differ by version.",
-		How:   []string{"start-up screen or first page of the MEBx", "or on the client: amtmedic mei status"},
+		How:   []string{"start-up screen or first page of the MEBx", "or " + localTool},
 		Field: one("client.amt_version", "AMT version", "3.2.1", nil)},
 	{ID: "client.uuid", Check: "chk-post-owner", Title: "Which UUID has the client?", Cost: Ask,
 		Why:   "Logs, map and queue are kept by the UUID.",
-		How:   []string{"on the client: amtmedic mei status, or wmic csproduct get uuid", "or the BIOS, system information"},
+		How:   append(slices.Clone(readUUID), "or the BIOS, system information"),
 		Field: one("client.uuid", "UUID", "4c4c4544-0058-3910-8059-b7c04f4b5a31", nil)},
 	{ID: "client.nic", Check: "chk-nic", Title: "Which network socket is in use?", Cost: Ask,
 		Why: "AMT works only on the port that is built for it, or on a dock that is.",
@@ -139,13 +149,13 @@ var clientQuestions = []Question{
 		}},
 	{ID: "client.wlan", Check: "chk-nic", Title: "What about its wireless?", Cost: Ask,
 		Why: "Over wireless AMT needs an adapter and a profile of its own.",
-		How: []string{"the system's network list; wireless page of the MEBx"},
+		How: []string{"the network list of the PC's system; wireless page of the MEBx"},
 		Options: []Option{
 			option("none, or switched off", "the cable counts", says("client.wlan", diag.None)),
 			option("there, but not connected", "the cable counts", says("client.wlan", map[string]any{"up": false})),
 			option("connected, AMT has a profile for it", "may be reachable", says("client.wlan", map[string]any{"up": true, "profile": true})),
-			option("connected, AMT has no profile", "AMT is off that path", says("client.wlan", map[string]any{"up": true, "profile": false})),
-			option("connected, adapter cannot serve AMT", "AMT is off that path", says("client.wlan", map[string]any{"up": true, "capable": false})),
+			option("connected, AMT has no profile", "AMT cannot use that link", says("client.wlan", map[string]any{"up": true, "profile": false})),
+			option("connected, adapter cannot serve AMT", "AMT cannot use that link", says("client.wlan", map[string]any{"up": true, "capable": false})),
 		}},
 	{ID: "client.keyed_by", Check: "chk-pid", Title: "How did the pair get onto it?", Cost: Ask,
 		Why: "What was typed may be mistyped; what a maker delivered has a list.",
@@ -174,7 +184,7 @@ var clientQuestions = []Question{
 		}},
 	{ID: "client.me_addr", Check: "chk-back", Title: "Which address has the ME?", Cost: Ask,
 		Why: "The server answers a hello by connecting to this address.",
-		How: []string{"on the client: amtmedic mei status", "or MEBx, TCP/IP settings"},
+		How: []string{localTool, "or MEBx, TCP/IP settings"},
 		Options: []Option{
 			option("none (0.0.0.0)", "nothing can reach it", says("client.me_addr", diag.None)),
 		},
@@ -192,7 +202,7 @@ var clientQuestions = []Question{
 		Field: one("client.os_name", "full name", "pc-0412.corp.example", dottedName)},
 	{ID: "client.start_call", Check: "chk-window", Title: "What did the start call answer?", Cost: Ask,
 		Why: "It tells an open window from a missing address.",
-		How: []string{"on the client: amtmedic mei restart-hello"},
+		How: []string{"what the agent or tool that starts the setup on the client printed:", "Delayed Provisioning task, RCT, or the tool of your server"},
 		Options: []Option{
 			option("success", "a hello within a minute", says("client.start_call", "success")),
 			option("refused, the window is still open", "it is sending already", says("client.start_call", "in-window")),
@@ -219,13 +229,13 @@ var clientQuestions = []Question{
 		}},
 	{ID: "client.control_mode", Check: "chk-activation", Title: "Which control mode stands?", Cost: Ask,
 		Why: "A mode that stands while the state says running is a setup left half done.",
-		How: []string{"on the client: amtmedic mei status"},
+		How: []string{localTool, "it stands there under control mode"},
 		Options: []Option{
 			option("none", "not activated", says("client.control_mode", "none")),
 			option("client control mode", "activated", says("client.control_mode", "ccm")),
 			option("admin control mode", "activated", says("client.control_mode", "acm")),
 		}},
-	{ID: "tool.tried", Check: "chk-tool", Title: "Does another version of the tool do?", Cost: Ask,
+	{ID: "tool.tried", Check: "chk-tool", Title: "Does another version of the tool work?", Cost: Ask,
 		Why: "If another version works with the same client and settings, the tool is at fault.",
 		How: []string{"try one older and one newer version, change nothing else"},
 		Options: []Option{

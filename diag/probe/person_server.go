@@ -134,9 +134,14 @@ var serverQuestions = []Question{
 		})},
 }
 
-// sql gives a step that reads one table of the server's database.
-func sql(statement string) []string {
-	return []string{"SQL tool on the IntelAMT database:", statement}
+// sql gives the steps that read one table of the server's database. The names of its columns are
+// known for this program's own database only, so that no statement of ours names one.
+func sql(table, row string) []string {
+	steps := []string{"SQL tool on the IntelAMT database:", "SELECT * FROM " + table}
+	if row != "" {
+		steps = append(steps, "look for "+row)
+	}
+	return steps
 }
 
 var tableQuestions = []Question{
@@ -151,14 +156,14 @@ var tableQuestions = []Question{
 		}},
 	{ID: "db.config", Check: "chk-db", Title: "Has csti_configuration its row?", Cost: Ask,
 		Why: "Without it the service knows no settings.",
-		How: sql("SELECT * FROM csti_configuration"),
+		How: sql("csti_configuration", ""),
 		Options: []Option{
 			option("yes", "in order", says("db.config", "row")),
 			option("no, it is empty", "make the defaults again", says("db.config", diag.None)),
 		}},
 	{ID: "db.pid_map", Check: "chk-pid", Title: "Is the PID in csti_pid_map?", Cost: Ask,
 		Why: "\"Failed to find PID mapping\" means that it is not.",
-		How: sql("SELECT pid, used FROM csti_pid_map WHERE pid = 'PID'"),
+		How: sql("csti_pid_map", "the row of the PID, and whether it is marked as used"),
 		Options: []Option{
 			option("no row", "import the pair", says("db.pid_map", diag.None)),
 			option("a row, not used yet", "then the PPS", says("db.pid_map", map[string]any{"used": false})),
@@ -166,14 +171,14 @@ var tableQuestions = []Question{
 		}},
 	{ID: "db.pid_near", Check: "chk-pid", Title: "Is an unused PID almost the same?", Cost: Ask,
 		Why: "One slip of the hand looks so: one character, 0/O, 1/I, 8/B, 5/S, or two swapped.",
-		How: sql("SELECT pid FROM csti_pid_map WHERE used = 0"),
+		How: sql("csti_pid_map", "rows not marked as used whose PID is almost the client's"),
 		Options: []Option{
 			option("no", "it is not a slip", says("db.pid_near", []string{})),
 		},
 		Field: one("db.pid_near", "yes", "XXXX-XXXX", words)},
 	{ID: "db.amts", Check: "chk-post-owner", Title: "Which state has csti_amts for it?", Cost: Ask,
 		Why: "A client without a row of ours belongs to somebody else, or never said hello.",
-		How: sql("SELECT * FROM csti_amts WHERE uuid = 'UUID'"),
+		How: sql("csti_amts", "the row of the UUID"),
 		Options: []Option{
 			option("no row", "not ours, or never heard", says("db.amts", diag.None)),
 			option("unprovisioned", "heard, not done", says("db.amts", map[string]any{"state": "unprovisioned"})),
@@ -182,14 +187,14 @@ var tableQuestions = []Question{
 		}},
 	{ID: "db.uuid_map", Check: "chk-params", Title: "Which name has its UUID in the map?", Cost: Ask,
 		Why: "Without a name the service cannot go on.",
-		How: sql("SELECT fqdn FROM csti_uuid_maps WHERE uuid = 'UUID'"),
+		How: sql("csti_uuid_maps", "the row of the UUID, and its full name"),
 		Options: []Option{
 			option("no row", "a name is missing", says("db.uuid_map", diag.None)),
 		},
 		Field: one("db.uuid_map", "name", "pc-0412.corp.example", mapName)},
 	{ID: "db.uuid_map_swapped", Check: "chk-params", Title: "And under the swapped UUID?", Cost: Ask,
 		Why: "Some lists have the first three groups in the other byte order.",
-		How: append(sql("SELECT fqdn FROM csti_uuid_maps WHERE uuid = 'SWAPPED'"), "swap the bytes of the first three groups: 01020304 becomes 04030201"),
+		How: append(sql("csti_uuid_maps", "the row of the swapped UUID, and its full name"), "swap the bytes of the first three groups: 01020304 becomes 04030201"),
 		Options: []Option{
 			option("no row", "not the byte order", says("db.uuid_map_swapped", diag.None)),
 		},
@@ -203,7 +208,7 @@ var tableQuestions = []Question{
 		Field: one("db.profile", "profile", "default", inField("name"))},
 	{ID: "db.queue", Check: "chk-queue", Title: "Is it in csto_queue_entries?", Cost: Ask,
 		Why: "A young entry is work in progress, an old one is not.",
-		How: sql("SELECT * FROM csto_queue_entries WHERE uuid = 'UUID'"),
+		How: sql("csto_queue_entries", "a row of the UUID, and how old it is"),
 		Options: []Option{
 			option("no", "then the delayed ones", says("db.queue", diag.None)),
 			option("yes, its age was not looked at", "then the service", says("db.queue", "row")),
@@ -214,7 +219,7 @@ var tableQuestions = []Question{
 		})},
 	{ID: "db.delayed", Check: "chk-queue", Title: "Is it in csto_delayed_entries?", Cost: Ask,
 		Why: "What failed waits there, with its reason.",
-		How: sql("SELECT * FROM csto_delayed_entries WHERE uuid = 'UUID'"),
+		How: sql("csto_delayed_entries", "a row of the UUID, and its reason"),
 		Options: []Option{
 			option("no", "nothing was put off", says("db.delayed", diag.None)),
 			option("yes, no reason is given", "read the log", says("db.delayed", "row")),
@@ -222,7 +227,7 @@ var tableQuestions = []Question{
 		Field: one("db.delayed", "yes, the reason", "failed to find PID mapping", inField("reason"))},
 	{ID: "fleet.same_uuid", Check: "chk-params", Title: "How many other PCs share its UUID?", Cost: Ask,
 		Why: "Boards of one batch may leave the factory with one UUID.",
-		How: []string{"compare a second PC of the batch: wmic csproduct get uuid"},
+		How: append([]string{"compare with a second PC of the batch:"}, readUUID...),
 		Options: []Option{
 			option("none, I compared", "unique", says("fleet.same_uuid", 0)),
 		},
@@ -270,7 +275,7 @@ var credentialQuestions = []Question{
 		}},
 	{ID: "cert.present", Check: "chk-rcfg", Title: "Is the certificate on the server?", Cost: Ask,
 		Why: "The service sees only the store of the account that it runs as.",
-		How: []string{"certificates of that account, Personal", "key symbol = its private key is there", "better: export it, then amtmedic cert check FILE"},
+		How: []string{"certificates of that account, Personal", "key symbol = its private key is there", "or as that account: certutil -user -store My"},
 		Options: []Option{
 			option("yes, with its private key", "then what it says", says("cert.present", true), says("cert.private_key", true)),
 			option("yes, without a private key", "it cannot be used", says("cert.present", true), says("cert.private_key", false)),

@@ -77,8 +77,8 @@ func TestByHandFillsIn(t *testing.T) {
 			"protocol=TCP localport=9971", "Test-NetConnection 10.1.0.10 -Port 9971"}},
 		{"rm-mebx-server-override", "Clear the entry in the MEBx", []string{"10.9.9.9 stands there"}},
 		{"rm-pid-mistyped", "Enter PID and PPS", []string{"4KRG-65QT", "4KRG65Q7"}},
-		{"rm-return-path-blocked-2", "Check that the ME still has the address", []string{"amtmedic discover 10.20.0.7"}},
-		{"rm-restart-hello", "Restart the hello", []string{"until its light has flashed and faded", "10.1.0.10 port 9971"}},
+		{"rm-return-path-blocked-2", "Check that the ME still has the address", []string{"arp -a 10.20.0.7"}},
+		{"rm-restart-hello", "Restart the hello", []string{"until its light has lit and faded", "10.1.0.10 port 9971"}},
 	}
 	for _, tt := range tests {
 		all := strings.Join(ByHand(diag.Remedy{ID: tt.id, Text: tt.text}, nil, facts...), "\n")

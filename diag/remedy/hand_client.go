@@ -12,8 +12,8 @@ const openMEBx = "Restart the PC and press Ctrl+P at start-up: the MEBx opens."
 func restartSteps(v *values) []string {
 	return []string{
 		"First see that every check behind the client is green: the time for hellos runs only once.",
-		"Shut the PC down and unplug it. Of a notebook take the battery out as well.",
-		"Press and hold the power button until its light has flashed and faded.",
+		"Shut the PC down and unplug it. Of a notebook take the battery out as well, where it comes out.",
+		"Press and hold the power button until its light has lit and faded.",
 		"Plug it in again. It need not be switched on.",
 		fmt.Sprintf("The first SYN to %s port %s is due within about a minute.", v.server, v.port),
 	}
@@ -22,19 +22,19 @@ func restartSteps(v *values) []string {
 // resetSteps is the reset to factory default by the generation of the firmware (R-cmos).
 func resetSteps(v *values) []string {
 	const (
-		battery = "AMT 2 to 9: unplug the PC, take the CMOS battery out for 15 s (minutes on some notebooks), put it back."
-		ten     = "AMT 10: as before; the maker may have switched this off, then its own reset counts."
+		battery = "unplug the PC, take the CMOS battery out for 15 s (minutes on some notebooks), put it back."
+		ten     = "AMT 10: the maker may have switched this off; then its own reset counts."
 		later   = "AMT 11 and later: the battery alone does not reset. Use the maker's way: a jumper, a BIOS item, or AMT off and on there. Dell from Skylake on: the RTC reset jumper."
 	)
 	steps := []string{"This loses configuration and keys of the client. Do it only when nothing harmless is left, and never for a fault at the server.",
 		"Note the PID, the settings and the serial number first."}
 	switch {
 	case v.version.IsZero():
-		steps = append(steps, battery, ten, later)
+		steps = append(steps, "AMT 2 to 9: "+battery, "AMT 10: the same way. "+ten[len("AMT 10: the "):], later)
 	case v.version.Major() < 10:
-		steps = append(steps, battery)
+		steps = append(steps, "AMT 2 to 9: "+battery)
 	case v.version.Major() == 10:
-		steps = append(steps, battery[len("AMT 2 to 9: "):], ten)
+		steps = append(steps, "AMT 10: "+battery, ten)
 	default:
 		steps = append(steps, later)
 	}
@@ -45,7 +45,7 @@ func resetSteps(v *values) []string {
 func enterPairSteps(v *values) []string {
 	return []string{openMEBx, "Log in; with admin it asks for a new password at once: note it.",
 		"Go to the setup page, TLS-PSK, and enter PID and PPS. The dashes may be there already.",
-		"The server must have the same pair: amtmedic keys generate makes one, keys import stores it.",
+		"The server must have the same pair: amtmedic keys generate --out FILE makes one, amtmedic keys import FILE stores it.",
 		"The firmware checks the last character of each group; two that changed places pass it, so compare by eye.",
 		"Leave the MEBx with save. The first hello is due within about a minute."}
 }
@@ -67,13 +67,27 @@ func oneTouchSteps(v *values) []string {
 }
 
 func writeKeySteps(v *values) []string {
-	version := "V"
-	if !v.version.IsZero() {
-		version = v.version.String()
+	format := "1.0 for AMT 2, 2.0 from AMT 3.0, 2.1 from 4.0, 3.0 from 6.0"
+	switch {
+	case v.version.IsZero():
+	case v.version.AtLeast(6, 0):
+		format = "3.0 for AMT " + v.version.String()
+	case v.version.AtLeast(4, 0):
+		format = "2.1 for AMT " + v.version.String()
+	case v.version.AtLeast(3, 0):
+		format = "2.0 for AMT " + v.version.String()
+	default:
+		format = "1.0 for AMT " + v.version.String()
 	}
-	return append([]string{"amtmedic keys generate --out keys.csv, and amtmedic keys import keys.csv on the server",
-		"amtmedic setupbin write --version FORMAT --keys keys.csv --out setup.bin (2.0 needs AMT 3.0, 2.1 needs 4.0, 3.0 needs 6.0)",
-		"amtmedic usbkey prepare DEVICE --file setup.bin, then amtmedic usbkey inspect DEVICE --amt-version " + version}, oneTouchSteps(v)...)
+	return slices.Concat([]string{"Make a pair: amtmedic keys generate --out keys.csv. On the server: amtmedic keys import keys.csv.",
+		"Write setup.bin with the key tool of your console, or Intel's USB Key Provisioning Utility: this pair, current password admin, new password from keys.csv. Format " + format + "."},
+		layoutSteps, oneTouchSteps(v))
+}
+
+// layoutSteps make a key that the firmware of AMT 2 and 3 reads too, with means of the system.
+var layoutSteps = []string{
+	"Take a key above 16 MB and of at most 2 GB (512 MB or less is best) and format it as FAT16, without a label. Windows: format X: /FS:FAT /Q. Linux: mkfs.fat -F 16 DEVICE.",
+	"Copy the file onto the empty key as its first and only file, under exactly this name: setup.bin.",
 }
 
 func partialSteps(v *values) []string {
@@ -88,7 +102,7 @@ func fullSteps(v *values) []string {
 
 func renewSteps(v *values) []string {
 	return []string{"While the PC is on and the cable is in: ipconfig /release and ipconfig /renew, or dhclient -r and dhclient.",
-		"The firmware listens to the lease of the system. Then look at its suffix again: amtmedic mei status."}
+		"The firmware listens to the lease of the system. Then look at its suffix again: MEBx, TCP/IP settings, or a local AMT tool."}
 }
 
 // option15 gives the commands for a DHCP option on the usual servers.
@@ -113,9 +127,9 @@ func storedServer(v *values) []string {
 }
 
 var clientInstructions = []instruction{
-	{"amt-disabled", "local call", lines("On the client, as administrator: amtmedic mei enable", "Only while it is not provisioned. Then replug its cable, so that the ME takes part in a new DHCP exchange.")},
+	{"amt-disabled", "local call", lines("On the client, as administrator: enable AMT with a local AMT tool, such as rpc or the maker's own.", "Only while it is not provisioned. Then replug its cable, so that the ME takes part in a new DHCP exchange.")},
 	{"amt-disabled", "", lines(openMEBx, "If it does not open, look into the BIOS for Intel AMT, Manageability or vPro and switch it on; save, power off, on again.",
-		"In the MEBx: ME features, choose Intel AMT.", "Then look at the state again: amtmedic mei status.")},
+		"In the MEBx: ME features, choose Intel AMT; leave with save.", "Open the MEBx once more: it must show AMT as enabled.")},
 	{"no-amt", "", lines("Compare processor, chipset and board with the maker's list of vPro systems.", "No setting and no firmware gives AMT to a system without it.")},
 	{"sku-reduced", "", lines("Standard Manageability has no remote desktop and no tunnel.", "Use power control, inventory and text redirection, or take a PC with a vPro processor.")},
 	{"not-in-setup-factory", "write a usb key", writeKeySteps},
@@ -125,32 +139,34 @@ var clientInstructions = []instruction{
 	{"not-in-setup-pw-changed", "pid", enterPairSteps},
 	{"not-in-setup-pw-changed", "remote configuration", remoteConfigSteps},
 	{"not-in-setup-pw-changed", "", resetSteps},
-	{"network-access-off", "usb record", lines("Generate the record again with the flag that activates network access.", "amtmedic usbkey prepare DEVICE --file setup.bin. It serves the next clients; this one is done in the MEBx.")},
+	{"network-access-off", "usb record", lines("In the key tool that made the record: write it again with network access activated.",
+		"Copy it onto the empty key first, as setup.bin. It serves the next clients; this one is done in the MEBx.")},
 	{"network-access-off", "", lines(openMEBx, "Activate Network Access, answer Y.", "Then ports 16992 or 16993 answer.")},
 	{"mebx-lockout", "passwords", lines(openMEBx, "Try in this order: admin, the password of the profile, that of the maker, those of colleagues who had this PC.",
 		"Mind the keyboard: the MEBx has the US layout, so on a German keyboard Y and Z and most signs change places.", "After several failures some versions wait: restart and go on.")},
 	{"mebx-lockout", "", resetSteps},
 	{"hello-expired", "simulated", func(v *values) []string {
 		return []string{fmt.Sprintf("amtmedic hello send --to %s:%s --uuid %s --pid %s", v.server, v.port, v.uuid, v.pid),
-			"The server answers to the address that it comes from: send it from the client itself."}
+			"The server answers to the address that it comes from: send it from the client itself.",
+			"It helps only while AMT still takes a connection on port 16993; a client that does not needs its hello restarted."}
 	}},
 	{"hello-expired", "", partialSteps},
 	{"already-provisioned", "owner", func(v *values) []string {
 		return []string{"Look into the other management servers of your site for the UUID " + v.uuid + ".", "Ask the owner to give the client up there: that keeps both databases right."}
 	}},
-	{"already-provisioned", "local driver", lines("On the client, as administrator: unprovision through the local driver. It works only in client control mode.", "Configuration is lost.")},
+	{"already-provisioned", "local driver", lines("On the client, as administrator: unprovision with a local AMT tool. It works only in client control mode.", "The configuration is lost.")},
 	{"already-provisioned", "partial", partialSteps},
 	{"already-provisioned", "full", fullSteps},
-	{"half-provisioned", "stop the configuration", lines("On the client, as administrator: stop the configuration through the local driver, then activate again.", "Try no more passwords meanwhile.")},
-	{"half-provisioned", "", lines("In client control mode: unprovision through the local driver.", "In admin control mode: in the MEBx, unconfigure network access, full unprovision.")},
+	{"half-provisioned", "stop the configuration", lines("On the client, as administrator: stop the configuration with a local AMT tool, then activate again.", "Try no more passwords meanwhile.")},
+	{"half-provisioned", "", lines("In client control mode: unprovision with a local AMT tool, as administrator.", "In admin control mode: in the MEBx, unconfigure network access, full unprovision.")},
 	{"smb-mode", "", lines("This loses the configuration.", openMEBx, "Full unprovision, then provision model: Enterprise.", "Then set it up by a pair or by Remote Configuration.")},
 	{"wrong-nic", "dock", lines("Use a dock that its maker names as fit for AMT. A plain USB or dock adapter is not.")},
 	{"wrong-nic", "", lines("Put the cable into the socket on the board, and see that its light is on.", "Adapters and add-in cards are never AMT's port.")},
 	{"wlan-off-path", "wire for", lines("Put a cable into the socket on the board for the activation.")},
 	{"wlan-off-path", "profile", lines("Give the profile of the server a wireless profile for AMT (name, key), and let it be written to the client.", "Let the system's driver share its profiles, where it can.")},
-	{"wlan-off-path", "", lines("Only the maker's vPro cards serve AMT. Under Linux the system's driver may not share the link: AMT then has it only while the system is off.")},
+	{"wlan-off-path", "", lines("Use a card that the maker names as fit for AMT. Under Linux the system's driver may not share the link: AMT then has it only while the system is off.")},
 	{"client-no-dhcp", "scope", lines("Is the scope full? Are unknown clients refused, or is the port secured to another address?",
-		"AMT uses the MAC address of the on-board port; older versions ask for a lease of their own while the PC is off.", "Capture on the wire: does a DISCOVER leave, does an OFFER come?")},
+		"AMT uses the MAC address of the on-board port. Older versions ask for a lease of their own while the PC is off.", "Capture on the wire: does a DISCOVER leave, does an OFFER come?")},
 	{"client-no-dhcp", "", lines(openMEBx, "TCP/IP settings: DHCP off; address, mask, gateway, DNS server and domain name by hand.", "Up to AMT 6 the system needs another static address of its own.")},
 	{"no-dns-suffix", "renew", renewSteps},
 	{"no-dns-suffix", "option 15", option15},
@@ -162,11 +178,13 @@ var clientInstructions = []instruction{
 	}},
 	{"static-ip-mismatch", "both static", lines("Give the ME an address and a name of its own, other than the system's, in the same network.")},
 	{"static-ip-mismatch", "", lines("Set ME and system both to DHCP, or both to static.", "ME by DHCP with a static system fits no version; ME static with the system by DHCP fits only up to AMT 6.")},
-	{"mei-unavailable", "", lines("Windows: install the maker's Intel ME driver; Linux: modprobe mei_me. Then run as administrator or root.", "amtmedic mei status says what is still missing.")},
+	{"mei-unavailable", "", lines("Windows: install the maker's Intel ME driver; Linux: modprobe mei_me. Then run as administrator or root.", "Windows: Device Manager, system devices, lists the Management Engine Interface. Linux: /dev/mei0 is there.", "If neither comes, look whether AMT is off in the BIOS.")},
 	{"lms-missing", "start lms", lines("Windows: net start LMS, start type automatic. Linux: systemctl enable --now lms")},
 	{"lms-missing", "install", lines("Install LMS from the maker's driver package, or lms of your distribution.")},
 	{"lms-missing", "", lines("Find who has the port: netstat -ano, or ss -ltnp, for 16992 and 16993.", "Stop that program; then start LMS.", "IPv6 must not be off in the kernel.")},
-	{"me-power-policy", "", lines(openMEBx, "Power control: choose the package that includes S3 and S5.", "Then drain its power.")},
+	{"me-power-policy", "", lines(openMEBx, "Power control: choose the package that includes S3 and S5; leave with save.",
+		"Shut the PC down, unplug it, hold the power button until its light has lit and faded, plug it in.",
+		"This repair is likely, not confirmed: watch for a SYN while the PC is off.")},
 	{"mebx-server-override", "clear", func(v *values) []string {
 		return []string{openMEBx, "Provisioning server: " + v.stored + " stands there. Enter 0.0.0.0, or empty the field, and leave with save.", "Then the name decides: " + v.name() + " must lead to " + v.server + "."}
 	}},
@@ -179,7 +197,10 @@ var keyInstructions = []instruction{
 	{"usb-not-factory", "pid", enterPairSteps},
 	{"usb-not-factory", "remote configuration", remoteConfigSteps},
 	{"usb-not-factory", "", resetSteps},
-	{"usb-key-layout", "", lines("amtmedic usbkey repair DEVICE", "or by hand: a key of 512 MB or less, quick format as FAT (FAT16), then copy setup.bin onto it first, under exactly this name.", "Then amtmedic usbkey inspect DEVICE.")},
+	{"usb-key-layout", "", func(v *values) []string {
+		return slices.Concat([]string{"Save setup.bin from the key first: formatting erases the key."}, layoutSteps,
+			[]string{"Look at the result: file system FAT, one partition, only setup.bin, not hidden (Windows: fsutil fsinfo volumeinfo X:)."}, oneTouchSteps(v))
+	}},
 	{"usb-records-exhausted", "", writeKeySteps},
 	{"usb-version-mismatch", "", writeKeySteps},
 }

@@ -49,7 +49,7 @@ func targetSteps(v *values) []string {
 
 var nameInstructions = []instruction{
 	{"dns-no-record", "simulated", func(v *values) []string {
-		return []string{fmt.Sprintf("On the client: amtmedic hello send --to %s:%s --uuid %s --pid %s", v.server, v.port, v.uuid, v.pid), "It helps this one client only; the record helps all."}
+		return []string{fmt.Sprintf("On the client: amtmedic hello send --to %s:%s --uuid %s --pid %s", v.server, v.port, v.uuid, v.pid), "It helps this one client only, while AMT takes the answer on port 16993; the record helps all."}
 	}},
 	{"dns-no-record", "", func(v *values) []string {
 		return append(recordSteps(v), "Where no CNAME is possible, store the server's address "+v.server+" in the MEBx.")
@@ -114,9 +114,10 @@ var portInstructions = []instruction{
 		return []string{"A proxy, inspection or load balancer takes the connection itself. A hello is no HTTP and no TLS.",
 			fmt.Sprintf("Except TCP to %s port %s, and port 16993 back to the clients, from it.", v.server, v.port), "Then compare the payload in captures of both sides again."}
 	}},
-	{"hello-malformed", "", lines("Keep the capture: amtmedic bundle create FILE", "Compare with another PC of the same model and firmware. Update the firmware if they agree; escalate with the bundle if not.")},
+	{"hello-malformed", "", lines("Keep the case with its capture: amtmedic bundle create FILE", "Compare with another PC of the same model and firmware. Update the firmware if they agree; escalate with the bundle if not.")},
 	{"return-path-blocked", "still has", func(v *values) []string {
-		return []string{"Does " + v.client + " still belong to this client? amtmedic discover " + v.client + " asks it without credentials.", "Short leases give it a new address between hello and answer."}
+		return []string{"Does " + v.client + " still belong to this client? From a PC in its segment: ping " + v.client + ", then arp -a " + v.client + ".",
+			"The MAC address must be that of its on-board port, also when ping gets no answer.", "Short leases give it a new address between hello and answer."}
 	}},
 	{"return-path-blocked", "", func(v *values) []string {
 		return append([]string{fmt.Sprintf("Allow TCP from %s to the clients' ports 16992 to 16995 (with TLS: 16993 and 16995).", v.server), "It must pass the firewalls between the networks, not the client's own: AMT answers before its system."},

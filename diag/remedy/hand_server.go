@@ -1,6 +1,9 @@
 package remedy
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 func sqlFor(v *values) []string {
 	return []string{"SQL service of the server running? Right instance name? (services.msc, SQL Server Browser)", "TCP switched on for the instance, and its port open: " + firewallSteps(v.server, "1433", "tcp")[4],
@@ -8,7 +11,7 @@ func sqlFor(v *values) []string {
 }
 
 var serverInstructions = []instruction{
-	{"amtconfig-stopped", "", lines("On the server: net start AMTConfig", "Watch it for some minutes: if it stops again its log says why (rights, database, certificate).", "Or receive hellos here meanwhile: amtmedic serve")},
+	{"amtconfig-stopped", "", lines("On the server: net start AMTConfig", "Watch it for some minutes: if it stops again its log says why (rights, database, certificate).", "Meanwhile amtmedic serve can receive and keep the hellos here; it does not provision in this version.")},
 	{"amtconfig-hung", "upgrade", lines("Install SCS 1.3, or Out of Band Management 6.2.")},
 	{"amtconfig-hung", "", lines("On the server: net stop AMTConfig, then net start AMTConfig", "See that a queue entry moves.", "If it hangs again: database first, then the version.")},
 	{"amtscs-vdir-missing", "", lines("The Default Web Site must exist and run in IIS.", "Reinstall the web component of the setup server, or make the directory AMTSCS again below that site.")},
@@ -31,14 +34,14 @@ var serverInstructions = []instruction{
 
 func certSteps(rest ...string) func(*values) []string {
 	return func(v *values) []string {
-		return append(rest, "Check the file before you install it: amtmedic cert check FILE")
+		return append(slices.Clone(rest), "Look into the file before you install it: certutil -dump FILE, or openssl x509 -in FILE -noout -text (names, purposes, dates, chain).")
 	}
 }
 
 var credentialInstructions = []instruction{
 	{"pid-unknown", "import", func(v *values) []string {
 		return []string{fmt.Sprintf("Find the pair of PID %s: the maker's key file, or the list of whoever keyed it.", v.pid), "amtmedic keys import FILE, or console: import security keys.",
-			"The delayed entry goes to the queue at once; no restart of the hello is needed while it still sends."}
+			"In the database of amtmedic serve the delayed entry goes to the queue at once. No restart of the hello is needed while it still sends."}
 	}},
 	{"pid-unknown", "", enterPairSteps},
 	{"pid-mistyped", "", func(v *values) []string {
