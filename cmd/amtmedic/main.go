@@ -63,7 +63,7 @@ func commands() []command {
 var helpWords = []string{"-h", "--help", "-help", "--version", "-version"}
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	e := &env{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	code := run(e, os.Args[1:])
 	stop()

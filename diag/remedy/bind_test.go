@@ -103,6 +103,7 @@ controls { };
 key "amtmedic-key" { algorithm hmac-sha256; secret "%s"; };
 key "other-key" { algorithm hmac-sha512; secret "%s"; };
 zone "corp.example" { type primary; file "corp.zone"; allow-update { key "amtmedic-key"; }; };
+zone "sub.corp.example" { type primary; file "sub.zone"; allow-update { key "amtmedic-key"; }; };
 `, dir, port, dir, dir, testSecret, testSecret))
 	write("corp.zone", `$TTL 300
 @ SOA ns1.corp.example. root.corp.example. 1 3600 600 86400 60
@@ -116,6 +117,11 @@ outside CNAME ps.elsewhere.example.
 round CNAME about.corp.example.
 about CNAME round.corp.example.
 six AAAA 2001:db8::10
+`)
+	write("sub.zone", `$TTL 300
+@ SOA ns1.corp.example. root.corp.example. 1 3600 600 86400 60
+@ NS ns1.corp.example.
+wrong CNAME gone.corp.example.
 `)
 	at := fmt.Sprintf("127.0.0.1:%d", port)
 	start(t, at, "corp.example.", path, "-g", "-c", filepath.Join(dir, "named.conf"))
@@ -222,6 +228,23 @@ func TestBINDCorrect(t *testing.T) {
 }
 
 // TestBINDRefuses: every refusal is named, and nothing is changed.
+// TestBINDTargetInParentZone: the SOA behind a CNAME is that of its target's zone, not of the name's.
+func TestBINDTargetInParentZone(t *testing.T) {
+	at := named(t)
+	ctx := context.Background()
+	a := DNSUpdate(CNAME{ID: "rm-dns-wrong-target", Server: at, Name: "wrong.sub.corp.example", Target: "ns1.corp.example", Correct: true})
+	p, err := a.Plan(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprint(p.Rows); !strings.Contains(text, "zone sub.corp.example") {
+		t.Errorf("planned for another zone: %s", text)
+	}
+	if _, err := a.Apply(ctx, map[string]string{FieldKeyName: "amtmedic-key", FieldKeySecret: testSecret}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestBINDRefuses(t *testing.T) {
 	at := named(t)
 	c := CNAME{Server: at, Name: "provisionserver.corp.example", Target: "ns1.corp.example"}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -190,23 +191,30 @@ func (u *update) findZone(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, rr := range append(m.Answer, m.Ns...) {
-		if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, u.Name) {
-			return dns.CanonicalName(soa.Hdr.Name), nil
-		}
+	// Behind a CNAME the SOA is that of the target's zone, which may be a parent of the name's.
+	aliased := slices.ContainsFunc(m.Answer, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeCNAME })
+	if zone, ok := zoneIn(m, u.Name); ok && !aliased {
+		return zone, nil
 	}
-	// A CNAME under the name hides the SOA: ask one label higher.
-	if i := dns.Split(u.Name); len(i) > 1 {
+	if i := dns.Split(u.Name); len(i) > 1 { // one label higher
 		if m, err = u.query(ctx, u.Name[i[1]:], dns.TypeSOA); err != nil {
 			return "", err
 		}
-		for _, rr := range append(m.Answer, m.Ns...) {
-			if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, u.Name) {
-				return dns.CanonicalName(soa.Hdr.Name), nil
-			}
+		if zone, ok := zoneIn(m, u.Name); ok {
+			return zone, nil
 		}
 	}
 	return "", fmt.Errorf("it names no zone for %s (%s)", u.Name, dns.RcodeToString[m.Rcode])
+}
+
+// zoneIn gives the zone of a SOA record in an answer, if name lies in it.
+func zoneIn(m *dns.Msg, name string) (string, bool) {
+	for _, rr := range append(m.Answer, m.Ns...) {
+		if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, name) {
+			return dns.CanonicalName(soa.Hdr.Name), true
+		}
+	}
+	return "", false
 }
 
 // targetNote warns of a CNAME that would dangle.
