@@ -68,6 +68,6 @@ func TestRealSymptoms(t *testing.T) {
 			d.keys("down")
 			d.fits()
 		}
-		d.want("key plugged in")
+		d.want("The USB key is plugged in")
 	}
 }

@@ -84,7 +84,7 @@ func restarts(c *caseView, id string) bool {
 
 func restartRemedy(local bool) diag.Remedy {
 	r := diag.Remedy{ID: restartHello, Kind: "manual",
-		Text: "Restart the hello: switch the PC off, unplug it, press the power button until its light has flashed and faded, plug it in"}
+		Text: "Restart the hello: switch the PC off, unplug it, hold the power button until its light has lit and faded, plug it in"}
 	if local {
 		r.Kind, r.Text = "automatic", "Restart the hello by a local start call"
 	}

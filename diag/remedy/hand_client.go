@@ -23,14 +23,14 @@ func restartSteps(v *values) []string {
 func resetSteps(v *values) []string {
 	const (
 		battery = "unplug the PC, take the CMOS battery out for 15 s (minutes on some notebooks), put it back."
-		ten     = "AMT 10: the maker may have switched this off; then its own reset counts."
+		ten     = "The maker may have switched this off; then its own reset counts."
 		later   = "AMT 11 and later: the battery alone does not reset. Use the maker's way: a jumper, a BIOS item, or AMT off and on there. Dell from Skylake on: the RTC reset jumper."
 	)
 	steps := []string{"This loses configuration and keys of the client. Do it only when nothing harmless is left, and never for a fault at the server.",
 		"Note the PID, the settings and the serial number first."}
 	switch {
 	case v.version.IsZero():
-		steps = append(steps, "AMT 2 to 9: "+battery, "AMT 10: the same way. "+ten[len("AMT 10: the "):], later)
+		steps = append(steps, "AMT 2 to 9: "+battery, "AMT 10: the same way. "+ten, later)
 	case v.version.Major() < 10:
 		steps = append(steps, "AMT 2 to 9: "+battery)
 	case v.version.Major() == 10:

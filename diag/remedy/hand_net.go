@@ -120,8 +120,9 @@ var portInstructions = []instruction{
 			"The MAC address must be that of its on-board port, also when ping gets no answer.", "Short leases give it a new address between hello and answer."}
 	}},
 	{"return-path-blocked", "", func(v *values) []string {
-		return append([]string{fmt.Sprintf("Allow TCP from %s to the clients' ports 16992 to 16995 (with TLS: 16993 and 16995).", v.server), "It must pass the firewalls between the networks, not the client's own: AMT answers before its system."},
-			firewallSteps(v.client, "16993", "tcp")[1:4]...)
+		open := firewallSteps(v.client, "16993", "tcp")
+		return []string{fmt.Sprintf("Allow TCP from %s to the clients' ports 16992 to 16995 (with TLS: 16993 and 16995).", v.server), "It must pass the firewalls between the networks, not the client's own: AMT answers before its system.",
+			open[1], open[3]}
 	}},
 	{"nat-between", "", func(v *values) []string {
 		return []string{"The server answers to the address that the hello came from; behind a translation that is another host.", "Place a server inside the client's network, or route between the networks without translation."}
