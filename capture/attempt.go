@@ -39,6 +39,9 @@ type segment struct {
 }
 
 func newSegment(m *meta, t *layers.TCP, f flow, payload []byte) *segment {
+	if t.RST { // what a reset carries are words about its reason (RFC 9293 3.5.3)
+		payload = nil
+	}
 	return &segment{
 		flow: f, seq: t.Seq, ack: t.Ack, syn: t.SYN, isAck: t.ACK, fin: t.FIN, rst: t.RST,
 		payload: payload, lost: m.lost, id: m.ipID,
@@ -97,6 +100,7 @@ func (a *attempts) client(s *segment) {
 		return
 	}
 	a.touch(e, s.at.keep())
+	e.heard = true
 	off := e.offset(s.seq)
 	switch {
 	case e.reported:
@@ -173,6 +177,9 @@ func (a *attempts) otherLife(e *epoch, s *segment) bool {
 	if off > e.end {
 		return off > e.end+otherWindow
 	}
+	if len(s.payload) == 1 && off+1 == e.end { // a keep-alive, whose byte means nothing
+		return false
+	}
 	return s.at.time.Sub(e.last.time).Abs() > rememberFor && !repeats(e, off, s.payload)
 }
 
@@ -210,14 +217,14 @@ func (a *attempts) clientSYN(s *segment) {
 		return
 	}
 	e := a.open(s, base, true)
-	e.syns, e.lastSYN, e.lastID = 1, s.at.keep(), s.id
+	e.heard, e.syns, e.lastSYN, e.lastID = true, 1, s.at.keep(), s.id
 	a.report(s.at, KindSYN, s.flow.client, s.flow.server, nil)
 }
 
 // againSYN takes a SYN whose attempt is known already.
 func (a *attempts) againSYN(e *epoch, s *segment) {
 	a.touch(e, s.at.keep())
-	e.sure = true
+	e.sure, e.heard = true, true
 	if e.syns == 0 {
 		e.syns, e.lastSYN, e.lastID = 1, s.at.keep(), s.id
 		a.report(s.at, KindSYN, s.flow.client, s.flow.server, nil)

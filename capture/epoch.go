@@ -15,7 +15,7 @@ const (
 	forgetAfter = 130 * time.Second      // beyond the longest pause between two TCP retransmissions
 	maxEpochs   = 65536
 	maxPast     = 16384    // attempts that are remembered although nothing more is expected
-	maxLives    = 32       // attempts that are remembered of one flow
+	maxLives    = 128      // attempts that are remembered of one flow
 	maxBuffered = 32 << 20 // bytes over all attempts
 	headLen     = 64       // bytes of a finished attempt that are kept to know repeats
 )
@@ -53,6 +53,7 @@ type epoch struct {
 	syns     int
 	lastSYN  mark
 	lastID   uint16
+	heard    bool // the client was seen, not only the answers to it
 	answered bool // SYN/ACK seen
 	refused  bool
 	closed   bool

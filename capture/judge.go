@@ -58,6 +58,8 @@ func (a *attempts) conclude(e *epoch) {
 	switch {
 	case len(b) == 0 && !missing:
 		return
+	case len(b) == 1 && !e.sure && e.lone && !missing: // a keep-alive of a connection from before
+		return
 	case e.isHello(b, missing):
 		a.hello(e, b)
 	default:
@@ -161,8 +163,8 @@ func (a *attempts) tick(now time.Time) {
 		if idle < settleTime {
 			return
 		}
-		if e.settle || idle > forgetAfter {
-			a.conclude(e)
+		if e.heard && (e.settle || idle > forgetAfter) {
+			a.conclude(e) // of whom only answers were seen: the file may have the rest behind them
 		}
 		if idle > forgetAfter {
 			a.retire(e)
@@ -176,7 +178,7 @@ func (a *attempts) retire(e *epoch) {
 	a.active.unlink(e)
 	a.past.push(e)
 	if a.past.n > maxPast {
-		a.remove(a.past.oldest)
+		a.giveUp(a.past.oldest)
 	}
 }
 
@@ -198,10 +200,12 @@ func (a *attempts) giveUp(e *epoch) {
 
 // end settles everything: the capture is over.
 func (a *attempts) end() {
-	for a.active.oldest != nil {
-		e := a.active.oldest
-		a.conclude(e)
-		a.remove(e)
+	for _, q := range []*queue{&a.past, &a.active} {
+		for q.oldest != nil {
+			e := q.oldest
+			a.conclude(e)
+			a.remove(e)
+		}
 	}
 	a.table = table{byFlow: map[flow]*epoch{}}
 }

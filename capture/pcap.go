@@ -66,24 +66,45 @@ func newPcap(b *blockReader, name string) (format, error) {
 	if err != nil {
 		return nil, endOf(b, h, err)
 	}
+	f := &pcapFormat{b: b, name: name}
+	if major := f.begin(h); major != 2 {
+		return nil, &FormatError{File: name, Offset: 4, Reason: fmt.Sprintf("pcap version %d is not known", major)}
+	}
+	b.use(24)
+	return f, nil
+}
+
+// begin reads a file header and gives its major version.
+func (f *pcapFormat) begin(h []byte) uint16 {
 	order, magic, _ := pcapMagic(h)
-	f := &pcapFormat{b: b, name: name, order: order, swap: order == binary.BigEndian, record: 16, unit: 1000}
+	f.order, f.swap, f.record, f.unit, f.fcs = order, order == binary.BigEndian, 16, 1000, 0
 	switch magic {
 	case magicNano:
 		f.unit = 1
 	case magicModified:
 		f.record = 24
 	}
-	if major := order.Uint16(h[4:]); major != 2 {
-		return nil, &FormatError{File: name, Offset: 4, Reason: fmt.Sprintf("pcap version %d is not known", major)}
-	}
 	word := order.Uint32(h[20:])
 	f.link = LinkType(word & 0xFFFF)
 	if word&0x04000000 != 0 {
 		f.fcs = int(word>>28) * 2
 	}
-	b.use(24)
-	return f, nil
+	return order.Uint16(h[4:])
+}
+
+// joined reads over the header of another pcap file that was put behind this one. It cannot be a
+// packet: its length would be 0.
+func (f *pcapFormat) joined(h []byte) bool {
+	order, _, ok := pcapMagic(h)
+	if !ok || order.Uint16(h[4:]) != 2 || order.Uint16(h[6:]) != 4 || order.Uint64(h[8:]) != 0 {
+		return false
+	}
+	if h, err := f.b.peek(24); err == nil {
+		f.begin(h)
+		f.b.use(24)
+		return true
+	}
+	return false
 }
 
 // word reads a number without a call through an interface: this runs for every packet.
@@ -97,6 +118,9 @@ func (f *pcapFormat) word(b []byte) uint32 {
 
 func (f *pcapFormat) next(p *Packet) error {
 	h, err := f.b.peek(f.record)
+	for err == nil && f.word(h[8:]) == 0 && f.joined(h) {
+		h, err = f.b.peek(f.record)
+	}
 	if err != nil {
 		return endOf(f.b, h, err)
 	}
