@@ -60,7 +60,7 @@ var checks = []Check{
 		"Services of the client: Intel LMS; who owns local port 16992?",
 		[]string{"client.lms"}, []string{"rc-lms-missing"}, judgeLMS},
 	{"chk-password", 1, diag.Firmware, "Which password does the MEBx take?", "MEBx password",
-		"admin means factory default: One-Touch still works. Any other: somebody was here before.",
+		"admin means factory default: One-Touch still works. Any other: it was changed before.",
 		"Restart, Ctrl+P, try admin first, then the ones your site uses.",
 		[]string{"client.mebx_password", "client.rcfg_enabled", "client.usb_tried", "client.network_access", "case.expects_setup"},
 		[]string{"rc-not-in-setup-factory", "rc-network-access-off", "rc-usb-not-factory", "rc-not-in-setup-pw-changed", "rc-mebx-lockout"}, judgePassword},

@@ -60,14 +60,14 @@ var mebxQuestions = []Question{
 			option("post: it is set up", "then whose it is", says("client.prov_state", "post")),
 		}},
 	{ID: "client.mebx_password", Check: "chk-password", Title: "Which password does the MEBx take?", Cost: Disturb,
-		Why: "admin = factory default: One-Touch still works. Any other: somebody was here first.",
+		Why: "admin = factory default: One-Touch still works. Any other: it was changed before.",
 		How: []string{openMEBx, "try admin, then the ones your site uses", "change nothing yet",
 			"if none is taken: a reset comes last of all. AMT 2 to 9: CMOS battery out for 15 s, minutes on some notebooks. " +
 				"AMT 10: the maker may have switched that off. AMT 11 and later: the battery alone does not reset; the maker's own way does (jumper, BIOS item, AMT off and on)"},
 		Options: []Option{
 			option("admin is accepted", "not in Setup Mode, factory", says("client.mebx_password", "factory")),
 			option("our own password is accepted", "not in Setup Mode, changed", says("client.mebx_password", "changed")),
-			option("neither is accepted", "locked; a CMOS reset comes last", says("client.mebx_password", "rejected")),
+			option("neither is accepted", "locked; a reset comes last", says("client.mebx_password", "rejected")),
 			option("the MEBx does not open", "AMT may be off: see the BIOS"),
 		}},
 	{ID: "client.rcfg_enabled", Check: "chk-password", Title: "Is Remote Configuration on?", Cost: Disturb,

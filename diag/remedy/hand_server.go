@@ -75,7 +75,7 @@ var provisioningInstructions = []instruction{
 		return []string{"amtmedic discover import map.csv with the line " + v.uuid + ",NEW-NAME, replaces the row.", "Then provision it again."}
 	}},
 	{"tls-version", "firmware", lines("Install the newest firmware of the maker for this model: 1.2 came with AMT 12.")},
-	{"tls-version", "", lines("Permit TLS 1.0 on the managing side for these clients only, not for the whole server.", "Note it as a debt: the firmware update ends it.")},
+	{"tls-version", "", lines("Permit TLS 1.0 on the managing side for these clients only, not for the whole server.", "Note it down: the firmware update ends it.")},
 	{"ca-crl", "", lines("Publish a current revocation list, and import it on the server: certutil -addstore CA FILE.crl", "Restart the service.")},
 }
 
