@@ -128,7 +128,7 @@ class W:
         elif self.link == "sll2":
             f = struct.pack(">HHIHBB8s", typ, 0, 2 + self.iface, 1, 0 if up else 4, 6, bytes(8)) + b
         elif self.link == "null":
-            f = struct.pack("<I", 10 if self.v6 else 2) + b
+            f = struct.pack("<I", 30 if self.v6 else 2) + b
         elif self.link == "loop":
             f = struct.pack(">I", 24 if self.v6 else 2) + b
         else:
@@ -325,7 +325,7 @@ w = W(); w.tcpopt = bytes([1] * 40); w.up().c(0, H)
 case("TCP options of 40 bytes", "hello psk@4", w)
 w = W(); w.tcpopt = bytes([5, 0, 8, 200]); w.up().c(0, H)
 case("TCP options without sense", "hello psk@4", w)
-HBH, DST, RT = (0, bytes([5, 2, 0, 0, 1, 0])), (60, bytes([1, 12]) + bytes(12)), (43, bytes([4, 0]) + bytes(4))
+HBH, DST, RT = (0, bytes([5, 2, 0, 0, 1, 0])), (60, bytes([1, 12]) + bytes(12)), (43, bytes(6))
 AH = (51, bytes(2) + struct.pack(">II", 1, 1) + bytes(12))
 for name, ext in (("hop-by-hop and destination options", [HBH, DST]), ("routing header", [RT]), ("authentication header", [AH]),
                   ("all of them", [HBH, DST, RT, (44, struct.pack(">HI", 0, 9)), AH, DST])):
