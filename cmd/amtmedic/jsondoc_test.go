@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"go/ast"
 	"go/parser"
@@ -17,6 +18,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"amtmedic/amt/keys"
+	"amtmedic/amt/setupbin"
 )
 
 // jsonDoc is docs/json.md: the fields of each section, as paths.
@@ -180,6 +184,7 @@ func TestDocJSON(t *testing.T) {
 		{"keys check", []string{"keys", "check", "4KRG65QX", "1234"}},
 		{"keys import", []string{"keys", "import", keyFile}},
 		{"keys import", []string{"discover", "import", mapFile}},
+		{"setupbin show", []string{"setupbin", "show", "--reveal", file("setup.bin", docSetupBin(t))}},
 		{"bundle", []string{"bundle", "create", a, "--case", "case-20261125-1000-aa"}},
 		{"bundle", []string{"bundle", "create", b}},
 		{"bundle", []string{"bundle", "show", a}},
@@ -204,6 +209,20 @@ func TestDocJSON(t *testing.T) {
 	for _, path := range []string{a, b} {
 		doc.check(t, "verdict", verdictOf(t, path))
 	}
+}
+
+// docSetupBin gives a setup.bin with one record.
+func docSetupBin(t *testing.T) string {
+	t.Helper()
+	pair, err := keys.Generate(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := setupbin.Build(setupbin.V10, [][]setupbin.Variable{setupbin.FromKeys(keys.Row{Pair: pair})}, setupbin.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(f.Bytes())
 }
 
 // verdictOf gives verdict.json of a bundle on one line.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"amtmedic/amt"
@@ -110,35 +108,9 @@ func printPair(w io.Writer, p keys.Pair, reveal, asJSON bool) error {
 	return err
 }
 
-// writeKeyFile writes name in one step, with mode 0600. A file that holds something is only
-// replaced when force is set: its keys may exist nowhere else.
-func writeKeyFile(name string, rows []keys.Row, force bool) (err error) {
-	fail := func(err error, hint string) error {
-		return &amt.Error{Op: "write key file", Subject: plain(name), Err: err, Hint: hint}
-	}
-	if fi, err := os.Stat(name); err == nil && !force && (fi.Size() > 0 || !fi.Mode().IsRegular()) {
-		return fail(errors.New("it exists already"), "its keys may exist nowhere else: take another name, or --force to replace it")
-	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return fail(err, "")
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".keys-*") // made with mode 0600
-	if err != nil {
-		return fail(err, "")
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	err = errors.Join(keys.WriteCSV(f, rows), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return fail(err, "")
-	}
-	return nil
+// writeKeyFile writes a key file as writeSecretFile does.
+func writeKeyFile(name string, rows []keys.Row, force bool) error {
+	return writeSecretFile("write key file", name, force, func(w io.Writer) error { return keys.WriteCSV(w, rows) })
 }
 
 func runKeysCheck(e *env, args []string) (int, error) {

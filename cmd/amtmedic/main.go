@@ -49,6 +49,7 @@ func commands() []command {
 		{"capture", "find hellos in capture files or on an interface", runCapture},
 		{"hello", "decode or send hello messages", runHello},
 		{"keys", "make and check PID/PPS pairs", runKeys},
+		{"setupbin", "explain and write setup.bin files", runSetupBin},
 		{"clients", "list the clients that said hello", runClients},
 		{"discover", "import the names of clients", runDiscover},
 		{"serve", "receive and queue hellos; this version does not provision yet", runServe},

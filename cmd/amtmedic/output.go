@@ -44,7 +44,10 @@ func subcommand(e *env, name string, table []command, args []string) (int, error
 const maxInput = 16 << 20
 
 // readInput reads a whole small file; "-" is standard input.
-func readInput(e *env, name string) ([]byte, error) {
+func readInput(e *env, name string) ([]byte, error) { return readUpTo(e, name, maxInput) }
+
+// readUpTo reads a whole file of at most limit bytes; "-" is standard input.
+func readUpTo(e *env, name string, limit int64) ([]byte, error) {
 	r := e.stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -54,9 +57,9 @@ func readInput(e *env, name string) ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	b, err := io.ReadAll(io.LimitReader(r, maxInput+1))
-	if err == nil && len(b) > maxInput {
-		err = fmt.Errorf("larger than %d MiB", maxInput>>20)
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("larger than %d MiB", limit>>20)
 	}
 	return b, err
 }
