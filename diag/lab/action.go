@@ -41,7 +41,7 @@ func (w *World) Action(_ *diag.Judgement, r diag.Remedy) (remedy.Action, bool) {
 // repairs are the remedies by their ids in the catalogue.
 var repairs = map[string]repair{
 	"rm-restart-hello": onPC("the PC was drained and plugged in again", func(w *World) error { w.pc.drain(); return nil },
-		"shut the PC down, unplug it", "press the power button until its light has flashed and faded", "plug it in"),
+		"shut the PC down, unplug it", "press the power button until its light has lit and faded", "plug it in"),
 
 	"rm-amt-disabled":            onPC("AMT is enabled", switchOn, "open the BIOS setup", "Manageability (AMT): Enabled", "save"),
 	"rm-amt-disabled-2":          onPC("AMT is enabled", switchOn, "open the BIOS setup", "Manageability (AMT): Enabled", "save"),
