@@ -42,7 +42,7 @@ func newDriver(t *testing.T, o Options, w, h int) *driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.clip = io.Discard
+	m.clip.Out, m.clip.GOOS = io.Discard, "linux" // and no display: through the terminal
 	m.follow = func(*feed) tea.Cmd { return nil } // it would wait
 	d := &driver{t: t, m: m}
 	d.send(tea.WindowSizeMsg{Width: w, Height: h})
@@ -95,7 +95,7 @@ func (d *driver) keys(names ...string) *driver {
 
 func keyOf(n string) tea.KeyMsg {
 	named := map[string]tea.KeyType{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "up": tea.KeyUp, "down": tea.KeyDown, "tab": tea.KeyTab,
-		"ctrl+c": tea.KeyCtrlC, "ctrl+y": tea.KeyCtrlY, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp, "home": tea.KeyHome, "end": tea.KeyEnd, "backspace": tea.KeyBackspace, "left": tea.KeyLeft}
+		"ctrl+c": tea.KeyCtrlC, "f2": tea.KeyF2, "ctrl+y": tea.KeyCtrlY, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp, "home": tea.KeyHome, "end": tea.KeyEnd, "backspace": tea.KeyBackspace, "left": tea.KeyLeft}
 	if t, ok := named[n]; ok {
 		return tea.KeyMsg{Type: t}
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/x/ansi"
 
 	"amtmedic/diag/flow"
 	"amtmedic/diag/probe"
@@ -163,17 +162,3 @@ func (l *lockedFile) Write(b []byte) (int, error) {
 
 // WriteString keeps the library from going around Write.
 func (l *lockedFile) WriteString(s string) (int, error) { return l.Write([]byte(s)) }
-
-// clipboard puts text on the terminal's clipboard (OSC 52), also through tmux.
-func clipboard(w io.Writer, s string, tmux bool) tea.Cmd {
-	return func() tea.Msg {
-		seq := ansi.SetSystemClipboard(s)
-		if tmux {
-			seq += ansi.TmuxPassthrough(seq)
-		}
-		if _, err := io.WriteString(w, seq); err != nil {
-			return page.Note{Text: "copy: " + err.Error()}
-		}
-		return nil
-	}
-}

@@ -37,6 +37,8 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 		}
 		m.help()
 		return nil
+	case m.is(k, keymap.Privacy):
+		return m.togglePrivacy()
 	case m.is(k, keymap.Goto):
 		m.to = &input.Input{}
 		return nil

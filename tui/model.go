@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	tea "github.com/charmbracelet/bubbletea"
 
 	"amtmedic/diag"
 	"amtmedic/diag/flow"
+	"amtmedic/tui/clip"
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/page"
 	"amtmedic/tui/page/ask"
@@ -35,8 +35,8 @@ type model struct {
 	seen  int   // number of the last picture taken in
 	to    *input.Input
 	note  string
-	tmux  bool
-	clip  io.Writer
+	clip  *clip.Clipboard
+	veil  veil
 
 	failed error // why the first case could not be opened
 
@@ -137,7 +137,7 @@ func (m *model) back() tea.Cmd {
 		return nil
 	}
 	f := m.feed
-	m.feed, m.env.Snap, m.env.Ask = nil, nil, nil
+	m.feed, m.env.Snap, m.env.Ask, m.veil.raw = nil, nil, nil, picture{}
 	return func() tea.Msg { return leaveFeed(f) }
 }
 
@@ -192,7 +192,7 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 	before := m.env.Snap.Step.Kind
 	first := m.seen == 0
 	m.seen = p.n
-	*m.env.Snap, m.env.Ask = p.snap, p.ask
+	m.unveiled(p)
 	m.feed.live.Store(p.snap.Step.Kind == flow.Probing)
 	if p.snap.Notice != "" {
 		m.note = p.snap.Notice
@@ -210,6 +210,7 @@ func (m *model) deliver(msg tea.Msg) tea.Cmd {
 	if msg == nil {
 		return nil
 	}
+	msg = m.hideIn(msg)
 	var cmds []tea.Cmd
 	for _, p := range m.stack {
 		cmds = append(cmds, p.Update(msg))
@@ -277,8 +278,7 @@ func (m *model) intent(msg tea.Msg) tea.Cmd {
 		m.note = text.Clean(msg.Text)
 		return nil
 	case page.Copy:
-		m.note = "copied: " + msg.What
-		return clipboard(m.clip, msg.Text, m.tmux)
+		return m.copy(msg.What, m.hide(msg.Text))
 	case page.Bundle:
 		return m.bundle()
 	}
@@ -308,11 +308,13 @@ func (m *model) walkIntent(msg tea.Msg) tea.Cmd {
 	case page.Recheck:
 		return silent(func() { f.w.Recheck(msg.Check) })
 	case page.Preview:
+		msg.Remedy = m.realRemedy(msg.Remedy)
 		return f.do(func() tea.Msg {
 			plan, auto, err := f.w.Preview(f.ctx, msg.Remedy)
 			return page.Previewed{Remedy: msg.Remedy.ID, Plan: plan, Automatic: auto, Err: err}
 		})
 	case page.Apply:
+		msg.Remedy = m.realRemedy(msg.Remedy)
 		return f.do(func() tea.Msg {
 			done, err := f.w.Apply(f.ctx, msg.Remedy, msg.Inputs)
 			return page.Applied{Remedy: msg.Remedy.ID, Done: done, Err: err}
@@ -323,16 +325,30 @@ func (m *model) walkIntent(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// copy puts text on a clipboard, and says which.
+func (m *model) copy(what, s string) tea.Cmd {
+	return func() tea.Msg {
+		way, err := m.clip.Copy(m.ctx, s)
+		if err != nil {
+			return page.Note{Text: "not copied: " + err.Error()}
+		}
+		return page.Note{Text: "copied: " + what + " (" + way + ")"}
+	}
+}
+
 func (m *model) bundle() tea.Cmd {
 	if m.o.Bundle == nil || m.feed == nil {
 		return nil
 	}
 	m.note = "writing the bundle"
-	f, id := m.feed, m.env.Snap.CaseID
+	f, id, hidden := m.feed, m.veil.raw.snap.CaseID, m.veil.on
 	return func() tea.Msg {
 		path, err := m.o.Bundle(f.ctx, id)
 		if err != nil {
 			return page.Note{Text: err.Error()}
+		}
+		if hidden {
+			return page.Note{Text: "bundle written, with the real names in it: " + path}
 		}
 		return page.Note{Text: "bundle written: " + path}
 	}

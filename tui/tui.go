@@ -15,6 +15,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"amtmedic/diag/flow"
+	"amtmedic/tui/clip"
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/page"
 	"amtmedic/tui/theme"
@@ -67,7 +68,8 @@ type Options struct {
 	Theme    string // words of AMTMEDIC_THEME: light, dark, contrast, mono, ascii
 	Mouse    bool   // the wheel scrolls; the terminal's own selection then needs shift
 	Keys     map[string][]string
-	Privacy  bool // begin with names and addresses hidden
+	Privacy  bool     // begin with names and addresses hidden
+	Names    []string // further names to hide then: of this machine, of its user
 
 	In     io.Reader           // standard input when nil
 	Out    io.Writer           // standard output when nil
@@ -94,10 +96,10 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if f, ok := out.(*os.File); ok {
 		lf := &lockedFile{File: f}
-		m.clip, out = lf, lf
+		m.clip.Out, out = lf, lf
 	} else {
 		lw := &lockedWriter{w: out}
-		m.clip, out = lw, lw
+		m.clip.Out, out = lw, lw
 	}
 	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithAltScreen(), tea.WithFPS(framesPerSecond), tea.WithOutput(out), tea.WithoutSignalHandler()}
 	if o.In != nil {
@@ -136,7 +138,7 @@ func (m *model) parting() string {
 		return ""
 	}
 	j := &m.env.Snap.Judgement
-	return m.env.Theme.Draw(fmt.Sprintf("%s: %s (case %s)", j.Verdict, j.Sentence, m.env.Snap.CaseID)) + "\n"
+	return m.env.Theme.Draw(m.hide(fmt.Sprintf("%s: %s (case %s)", j.Verdict, j.Sentence, m.env.Snap.CaseID))) + "\n"
 }
 
 func newModel(ctx context.Context, o *Options) (*model, error) {
@@ -170,7 +172,9 @@ func newModel(ctx context.Context, o *Options) (*model, error) {
 	if env.Explain == nil {
 		env.Explain = func(string) string { return "" }
 	}
-	m := &model{ctx: ctx, o: o, env: env, tmux: getenv("TMUX") != "", follow: func(f *feed) tea.Cmd { return f.follow }}
+	m := &model{ctx: ctx, o: o, env: env, clip: clip.New(nil, getenv), follow: func(f *feed) tea.Cmd { return f.follow }}
+	m.veil.on = o.Privacy
+	m.veil.mask.Learn(o.Names...)
 	m.begin()
 	return m, nil
 }

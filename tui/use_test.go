@@ -241,7 +241,7 @@ func TestGoto(t *testing.T) {
 func TestCopy(t *testing.T) {
 	d := newDriver(t, options(newFake(split())), 80, 24)
 	var out strings.Builder
-	d.m.clip = &out
+	d.m.clip.Out = &out
 	d.keys("y").want("copied: the verdict")
 	if !strings.HasPrefix(out.String(), "\x1b]52;c;") {
 		t.Errorf("sent %q", out.String())

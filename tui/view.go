@@ -66,6 +66,7 @@ func (m *model) View() string {
 	}
 	lines = append(lines, body...)
 	lines = append(lines, m.ruleWithNote(), m.footer())
+	m.hideLines(lines)
 	return m.env.Theme.Draw(strings.Join(lines, "\n"))
 }
 
@@ -93,6 +94,9 @@ func (m *model) lights() [diag.Stations]diag.Light {
 func (m *model) header() string {
 	middle, right := m.top().Status()
 	left := " " + m.env.Paint(theme.Accent, "amtmedic")
+	if m.veil.on {
+		left += " " + m.env.Paint(theme.Warn, "[names hidden]")
+	}
 	s := m.env.Snap
 	if s == nil {
 		return text.Sides(left+"  "+middle, m.env.Paint(muted, right), m.w-1)
@@ -147,7 +151,7 @@ func (m *model) ruleWithNote() string {
 	if m.note == "" {
 		return m.env.Paint(muted, strings.Repeat("─", m.w))
 	}
-	note := " " + text.Cut(m.note, m.w-6) + " "
+	note := " " + text.Cut(m.hide(m.note), m.w-6) + " "
 	rest := max(0, m.w-2-text.Width(note))
 	return m.env.Paint(muted, "──") + m.env.Paint(theme.Accent, note) + m.env.Paint(muted, strings.Repeat("─", rest))
 }

@@ -77,6 +77,9 @@ func runScreen(e *env, args []string) (int, error) {
 	if len(operands) > 0 {
 		return exitUsage, unknownCommand(operands[0])
 	}
+	if err := look.configure(); err != nil {
+		return exitUsage, err
+	}
 	if _, _, err := here.world(); err != nil {
 		return exitUsage, err
 	}
@@ -96,12 +99,12 @@ func runScreen(e *env, args []string) (int, error) {
 // labScreen opens the workstation on the walk of a practice world. The screen stands before the
 // world does.
 func labScreen(e *env, o *labFlags) (int, error) {
-	if *o.screen.plain {
-		p, err := startPractice(e.ctx, o.faults, *o.seed, practiceSymptom, *o.screen.readOnly)
-		if err != nil {
 	if err := o.screen.configure(); err != nil {
 		return exitUsage, err
 	}
+	if *o.screen.plain {
+		p, err := startPractice(e.ctx, o.faults, *o.seed, practiceSymptom, *o.screen.readOnly)
+		if err != nil {
 			return labError(err)
 		}
 		code, err := showPlain(e, p.walk)
@@ -129,16 +132,28 @@ var practiceSymptom = []diag.Fact{{Key: "case.symptom", Value: "sym-system-missi
 // show draws the workstation until the person quits.
 func show(e *env, look *screenFlags, o tui.Options) (int, error) {
 	o.ASCII, o.Mouse, o.ReadOnly, o.Theme, o.Parting = *look.ascii, *look.mouse, *look.readOnly, *look.theme, *look.parting
+	o.Keys, o.Privacy, o.Names = look.keys, *look.privacy, ownNames()
 	o.Title, o.Explain, o.Bundle = titleOf, explainText, writeCaseBundle
 	if f, ok := e.stdout.(*os.File); !ok || !isTerminal(f) {
 		return exitUsage, &amt.Error{Op: "open the workstation", Err: fmt.Errorf("standard output is not a terminal"),
-	o.Keys, o.Privacy = look.keys, *look.privacy
 			Hint: "amtmedic diagnose and amtmedic lab --headless work without one"}
 	}
 	if err := tui.Run(e.ctx, o); err != nil && e.ctx.Err() == nil {
 		return exitFault, err
 	}
 	return exitOK, nil
+}
+
+// ownNames are the names of this machine and its user, for the privacy key.
+func ownNames() []string {
+	var names []string
+	if h, err := os.Hostname(); err == nil {
+		names = append(names, strings.SplitN(h, ".", 2)[0])
+	}
+	if u, err := user.Current(); err == nil {
+		names = append(names, u.Username[strings.LastIndexByte(u.Username, '\\')+1:])
+	}
+	return names
 }
 
 func isTerminal(f *os.File) bool {

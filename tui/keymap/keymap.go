@@ -48,6 +48,7 @@ const (
 	Practice Action = "practice"
 	Command  Action = "command"
 	Tick     Action = "tick"
+	Privacy  Action = "privacy"
 )
 
 // Row is one line of the table.
@@ -87,6 +88,7 @@ var table = []Row{
 	{Open, []string{"o"}, "open bundle", "open a bundle from a colleague"},
 	{Practice, []string{"p"}, "practice", "break something on this machine and find it"},
 	{Command, []string{"c"}, "command", "show the command that gives the missing right"},
+	{Privacy, []string{"H", "f2"}, "hide names", "hide names and addresses everywhere, also in copies, or show them again"},
 	{Goto, []string{":"}, "go to", "go to any page by its name"},
 	{Help, []string{"?", "f1"}, "keys", "all keys of this page"},
 	{Quit, []string{"q", "ctrl+c"}, "quit", "quit; in a text field only ctrl+c"},

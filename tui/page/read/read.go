@@ -88,7 +88,7 @@ func keyLines(env *page.Env, hints []keymap.Hint, w int) []string {
 		add(h, h.Word)
 	}
 	lines = append(lines, "", env.Paint(theme.Title, "On every page"))
-	for _, a := range []keymap.Action{keymap.Enter, keymap.Back, keymap.Up, keymap.Down, keymap.PageUp, keymap.PageDown, keymap.Goto, keymap.Help, keymap.Quit} {
+	for _, a := range []keymap.Action{keymap.Enter, keymap.Back, keymap.Up, keymap.Down, keymap.PageUp, keymap.PageDown, keymap.Privacy, keymap.Goto, keymap.Help, keymap.Quit} {
 		add(keymap.Hint{Action: a}, "")
 	}
 	lines = append(lines, "", env.Paint(theme.Title, "The signs"))
