@@ -64,6 +64,32 @@ func NewMatcher(hello ...uint16) *Matcher {
 	return m
 }
 
+// tcpOnly makes a matcher for nothing but the given TCP ports; for use with helloPacket.
+func tcpOnly(ports []uint16) *Matcher {
+	m := &Matcher{}
+	for _, p := range ports {
+		m.tcp[p/64] |= 1 << (p % 64)
+	}
+	return m
+}
+
+// helloPacket reports whether a frame may belong to a hello connection: TCP of the ports, and in
+// doubt later fragments and IPv6 with extension headers.
+func (m *Matcher) helloPacket(link LinkType, b []byte) bool {
+	var tags [maxTags]uint16
+	n, ok := findNetwork(link, b, &tags)
+	if !ok {
+		return false
+	}
+	switch b := b[n.off:]; n.proto {
+	case etherIPv4:
+		return len(b) >= 20 && b[9] == protoTCP && m.ipv4(b)
+	case etherIPv6:
+		return len(b) >= 40 && b[6] != protoICMPv6 && m.ipv6(b)
+	}
+	return false
+}
+
 // Match reports whether the frame is wanted.
 func (m *Matcher) Match(link LinkType, b []byte) bool {
 	var n network

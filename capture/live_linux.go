@@ -185,7 +185,7 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 				return liveError(l.name, ErrInterfaceGone)
 			}
 		}
-		if err := l.wait(&down); err != nil {
+		if err := l.wait(&down, time.Second-time.Since(beat)); err != nil {
 			return liveError(l.name, err)
 		}
 	}
@@ -205,13 +205,13 @@ func (l *Live) pulse(now time.Time, fn func(*Packet) error) error {
 	return fn(&Packet{Time: now})
 }
 
-// wait sleeps until the ring has packets, the capture is stopped, or a second is over.
-func (l *Live) wait(down *bool) error {
+// wait sleeps until the ring has packets, the capture is stopped, or the time is over.
+func (l *Live) wait(down *bool, most time.Duration) error {
 	fds := []unix.PollFd{
 		{Fd: int32(l.fd), Events: unix.POLLIN | unix.POLLERR},
 		{Fd: int32(l.wake), Events: unix.POLLIN},
 	}
-	if _, err := unix.Poll(fds, 1000); err != nil && err != unix.EINTR {
+	if _, err := unix.Poll(fds, max(0, int(most/time.Millisecond))+1); err != nil && err != unix.EINTR {
 		return fmt.Errorf("wait for packets: %w", err)
 	}
 	if fds[0].Revents&unix.POLLERR == 0 {

@@ -8,12 +8,13 @@ import (
 
 // Block types of pcapng (https://www.ietf.org/archive/id/draft-tuexen-opsawg-pcapng-05.txt).
 const (
-	blockSection   = 0x0A0D0D0A
-	blockInterface = 1
-	blockOldPacket = 2
-	blockSimple    = 3
-	blockEnhanced  = 6
-	byteOrderMagic = 0x1A2B3C4D
+	blockSection    = 0x0A0D0D0A
+	blockInterface  = 1
+	blockOldPacket  = 2
+	blockSimple     = 3
+	blockStatistics = 5
+	blockEnhanced   = 6
+	byteOrderMagic  = 0x1A2B3C4D
 )
 
 // maxBlock is the largest block length that is believed; maxInterfaces bounds a section.
