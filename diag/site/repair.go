@@ -17,7 +17,7 @@ func (w *World) Action(_ *diag.Judgement, r diag.Remedy) (remedy.Action, bool) {
 	if v == nil {
 		return remedy.Action{}, false
 	}
-	db := w.database(standsAt(v))
+	db := w.database(w.standsAt(v))
 	correct := slices.Contains([]string{"rm-dns-wrong-target", "rm-dns-cname-dangling"}, r.ID)
 	switch {
 	case correct || slices.Contains([]string{"rm-dns-no-record-3", "rm-dns-split-horizon", "rm-dns-wrong-suffix"}, r.ID):
@@ -28,7 +28,7 @@ func (w *World) Action(_ *diag.Judgement, r diag.Remedy) (remedy.Action, bool) {
 		return remedy.EnterPair(remedy.Pairs{ID: r.ID, Target: db, PID: amt.PID(v.PID()), Options: w.o.Store}), true
 	case r.ID == "rm-pps-mismatch" && db != "":
 		return remedy.EnterPair(remedy.Pairs{ID: r.ID, Target: db, PID: amt.PID(v.PID()), Replace: true, Options: w.o.Store}), true
-	case r.ID == "rm-amtconfig-stopped" && db != "" && standsAt(v) == diag.AtServer:
+	case r.ID == "rm-amtconfig-stopped" && db != "" && w.standsAt(v) == diag.AtServer:
 		h := remedy.NewHelloServer(remedy.Listener{ID: r.ID, Target: db, Options: w.o.Store})
 		w.mu.Lock()
 		w.servers = append(w.servers, h)

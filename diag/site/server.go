@@ -100,12 +100,16 @@ func withPort(host, port string) string {
 }
 
 // back gives the probes of the way from the server, which is this machine, to the firmware.
-func back(v *diag.View) []probe.Probe {
+func (w *World) back(v *diag.View) []probe.Probe {
 	a := clientAddr(v)
 	if !a.IsValid() {
 		return nil
 	}
-	return []probe.Probe{probe.Connect(probe.Port{Key: "net.16993", To: netip.AddrPortFrom(a, 0)}), probe.Connect(probe.Port{Key: "net.16992", To: netip.AddrPortFrom(a, 0)})}
+	var out []probe.Probe
+	for _, k := range []string{"net.16993", "net.16992"} {
+		out = append(out, probe.Connect(probe.Port{Key: k, To: netip.AddrPortFrom(a, 0), Dial: w.dial}))
+	}
+	return out
 }
 
 // database is the one to read, empty for none. The usual one of this machine counts only while a

@@ -9,6 +9,7 @@
 package site
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -50,6 +51,8 @@ type World struct {
 	o         Options
 	system    probe.System
 	systemErr error // why the resolvers of this machine are not known
+	own       func() []netip.Prefix
+	dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil is the network
 
 	mu      sync.Mutex
 	drained bool
@@ -61,7 +64,7 @@ type World struct {
 // New looks at this machine's resolvers once. A machine that does not tell them is no error until
 // they are needed.
 func New(o Options) *World {
-	w := &World{o: o, read: map[Capture]readState{}}
+	w := &World{o: o, own: prefixes, read: map[Capture]readState{}}
 	w.system, w.systemErr = probe.SystemResolvers()
 	return w
 }
@@ -106,7 +109,7 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 	if p, ok := w.server(v); ok {
 		out = append(out, p)
 	}
-	at := standsAt(v)
+	at := w.standsAt(v)
 	out = append(out, w.nameProbes(v, at)...)
 	db := w.database(at)
 	listen := probe.Wire{Side: diag.AtClient, Name: w.o.Interface, Clients: clients(v), UUID: uuid(v), Ports: ports(v), After: w.after()}
@@ -114,9 +117,9 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 	case diag.AtServer:
 		listen.Side = at
 		out = append(out, w.service(db, v))
-		out = append(out, back(v)...)
+		out = append(out, w.back(v)...)
 	default:
-		out = append(out, probe.Connect(probe.Port{Key: "net.9971", Side: at, To: w.target(v)}))
+		out = append(out, probe.Connect(probe.Port{Key: "net.9971", Side: at, To: w.target(v), Dial: w.dial}))
 	}
 	if w.o.Interface != "" {
 		out = append(out, probe.WireLive(listen))
@@ -173,8 +176,8 @@ func ports(v *diag.View) []uint16 {
 
 // standsAt says where this machine stands, as far as is known: it is the server, it shares a segment
 // with the client, or the client is elsewhere. A client of unknown address is taken as near.
-func standsAt(v *diag.View) diag.Vantage {
-	own := prefixes()
+func (w *World) standsAt(v *diag.View) diag.Vantage {
+	own := w.own()
 	addrs, _ := v.Texts("srv.addr")
 	if slices.ContainsFunc(addrs, func(s string) bool {
 		a, err := netip.ParseAddr(s)
