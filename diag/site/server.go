@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -44,9 +45,12 @@ func (w *World) find(ctx context.Context, host string, r probe.Report) error {
 	fqdn := host
 	var addrs []netip.Addr
 	var err error
-	how := "this machine's resolver"
+	var how string
 	for _, way := range w.resolvers() {
 		if addrs, err = way.LookupNetIP(ctx, "ip", host); err != nil {
+			if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
+				dns.Server = way.how // it names one that was not asked
+			}
 			continue
 		}
 		if how = way.how; !strings.Contains(host, ".") {
