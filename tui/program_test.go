@@ -22,6 +22,10 @@ import (
 
 // TestMain turns the test program into the workstation when a test starts it on a terminal.
 func TestMain(m *testing.M) {
+	if in, ok := strings.CutPrefix(os.Getenv("AMTMEDIC_TEST_PROGRAM"), "crash-"); ok {
+		crashing(in)
+		return
+	}
 	switch os.Getenv("AMTMEDIC_TEST_PROGRAM") {
 	case "":
 		os.Exit(m.Run())

@@ -108,18 +108,26 @@ func Run(ctx context.Context, o Options) error {
 	if o.Mouse {
 		opts = append(opts, tea.WithMouseCellMotion())
 	}
-	last, err := tea.NewProgram(m, opts...).Run()
+	g := &guard{model: m}
+	p := tea.NewProgram(g, opts...)
+	g.quit = p.Quit
+	_, err = p.Run()
+	cause := context.Cause(ctx)
 	stop()
-	if lm, ok := last.(*model); ok && lm != nil {
-		if cerr := lm.leave(); err == nil {
-			err = cerr
-		}
-		if lm.failed != nil {
-			err = lm.failed
-		}
-		if o.Parting {
-			fmt.Fprint(out, lm.parting())
-		}
+	if cerr := m.leave(); err == nil {
+		err = cerr
+	}
+	if m.failed != nil {
+		err = m.failed
+	}
+	var crash *Crash
+	switch {
+	case g.crash != nil:
+		return g.crash
+	case errors.As(cause, &crash): // of the walk behind the screen
+		return crash
+	case o.Parting:
+		fmt.Fprint(out, m.parting())
 	}
 	switch {
 	case err == nil:
@@ -127,7 +135,7 @@ func Run(ctx context.Context, o Options) error {
 	case errors.Is(err, tea.ErrProgramPanic):
 		return fmt.Errorf("draw the workstation: %w", err)
 	case ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled):
-		return context.Cause(ctx)
+		return cause
 	}
 	return err
 }

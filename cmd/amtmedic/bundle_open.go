@@ -32,14 +32,15 @@ func bundleOpen(e *env, args []string) (int, error) {
 		return code, writeJSON(e.stdout, bundleObject(b, b.Problems))
 	}
 	printProblems(e.stderr, "problem", b.Problems)
+	e, report := e.guarded()
 	walk, end, err := openRecorded(e.ctx, ops[0])
 	if err != nil {
-		return exitUsage, err
+		return report(exitUsage, err)
 	}
 	*look.readOnly = true
 	code, err := show(e, look, tui.Options{Walker: walk})
 	if cerr := end(); err == nil && cerr != nil {
-		return exitFault, cerr
+		return report(exitFault, cerr)
 	}
-	return code, err
+	return report(code, err)
 }

@@ -31,7 +31,8 @@ func runDiagnose(e *env, args []string) (int, error) {
 	case len(operands) == 1:
 		return diagnoseRecorded(e, operands[0], *asJSON)
 	}
-	return diagnoseHere(e, here, *asJSON)
+	e, end := e.guarded()
+	return end(diagnoseHere(e, here, *asJSON))
 }
 
 // diagnoseRecorded judges the facts of a file or bundle and nothing else.

@@ -120,7 +120,7 @@ func startPractice(ctx context.Context, faults []string, seed int64, given []dia
 	}
 	run, stop := context.WithCancel(ctx)
 	p := &practice{world: world, book: book, walk: walk, stop: stop, done: make(chan error, 1)}
-	go func() { p.done <- walk.Run(run) }()
+	go func() { p.done <- runWalk(run, walk, book.ID()) }()
 	return p, nil
 }
 
@@ -141,6 +141,11 @@ type labResult struct {
 }
 
 func labHeadless(e *env, o *labFlags) (int, error) {
+	e, end := e.guarded()
+	return end(walkHeadless(e, o))
+}
+
+func walkHeadless(e *env, o *labFlags) (int, error) {
 	ctx, cancel := context.WithTimeout(e.ctx, headlessLimit)
 	defer cancel()
 	p, err := startPractice(ctx, o.faults, *o.seed, practiceSymptom, false)

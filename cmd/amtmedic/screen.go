@@ -83,17 +83,18 @@ func runScreen(e *env, args []string) (int, error) {
 	if _, _, err := here.world(); err != nil {
 		return exitUsage, err
 	}
+	e, end := e.guarded()
 	if *look.plain {
 		w, closeCase, err := openChoice(e.ctx, tui.Choice{Kind: tui.WholeRoad}, here, *seed, *look.readOnly)
 		if err != nil {
-			return exitUndecided, err
+			return end(exitUndecided, err)
 		}
 		code, err := showPlain(e, w.(*flow.Walk))
-		return code, errors.Join(err, closeCase())
+		return end(code, errors.Join(err, closeCase()))
 	}
-	return show(e, look, tui.Options{Start: startPage(), Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
+	return end(show(e, look, tui.Options{Start: startPage(), Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
 		return openChoice(ctx, c, here, *seed, *look.readOnly)
-	}})
+	}}))
 }
 
 // labScreen opens the workstation on the walk of a practice world. The screen stands before the
@@ -102,13 +103,14 @@ func labScreen(e *env, o *labFlags) (int, error) {
 	if err := o.screen.configure(); err != nil {
 		return exitUsage, err
 	}
+	e, end := e.guarded()
 	if *o.screen.plain {
 		p, err := startPractice(e.ctx, o.faults, *o.seed, practiceSymptom, *o.screen.readOnly)
 		if err != nil {
-			return labError(err)
+			return end(labError(err))
 		}
 		code, err := showPlain(e, p.walk)
-		return code, errors.Join(err, p.Close())
+		return end(code, errors.Join(err, p.Close()))
 	}
 	var failed error
 	code, err := show(e, o.screen, tui.Options{First: &tui.Choice{Kind: tui.Practice, ID: strings.Join(o.faults, "+")},
@@ -121,9 +123,9 @@ func labScreen(e *env, o *labFlags) (int, error) {
 			return p.walk, p.Close, nil
 		}})
 	if failed != nil {
-		return labError(failed)
+		return end(labError(failed))
 	}
-	return code, err
+	return end(code, err)
 }
 
 // practiceSymptom is how every practice world begins: its client is missing in the console.
@@ -138,7 +140,9 @@ func show(e *env, look *screenFlags, o tui.Options) (int, error) {
 		return exitUsage, &amt.Error{Op: "open the workstation", Err: fmt.Errorf("standard output is not a terminal"),
 			Hint: "amtmedic diagnose and amtmedic lab --headless work without one"}
 	}
-	if err := tui.Run(e.ctx, o); err != nil && e.ctx.Err() == nil {
+	err := tui.Run(e.ctx, o)
+	var crash *tui.Crash
+	if err != nil && (e.ctx.Err() == nil || errors.As(err, &crash)) {
 		return exitFault, err
 	}
 	return exitOK, nil
@@ -196,14 +200,14 @@ func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, seed int64
 		_ = book.Close()
 		return nil, nil, err
 	}
-	return walk, keepRunning(ctx, walk, world.Close, book.Close), nil
+	return walk, keepRunning(ctx, walk, book.ID(), world.Close, book.Close), nil
 }
 
 // keepRunning lets a walk run until the function that it gives is called.
-func keepRunning(ctx context.Context, walk *flow.Walk, closes ...func() error) func() error {
+func keepRunning(ctx context.Context, walk *flow.Walk, caseID string, closes ...func() error) func() error {
 	run, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- walk.Run(run) }()
+	go func() { done <- runWalk(run, walk, caseID) }()
 	return func() error {
 		stop()
 		err := <-done
@@ -236,7 +240,7 @@ func openRecorded(ctx context.Context, path string) (flow.Walker, func() error, 
 	if err != nil {
 		return nil, nil, err
 	}
-	return walk, keepRunning(ctx, walk), nil
+	return walk, keepRunning(ctx, walk, ""), nil
 }
 
 // startPage says what this machine can do, and what was worked on last.

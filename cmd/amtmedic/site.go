@@ -178,7 +178,7 @@ func diagnoseHere(e *env, o *siteOptions, asJSON bool) (code int, err error) {
 	if err != nil {
 		return exitUndecided, err
 	}
-	s, err := walkAlone(e.ctx, walk)
+	s, err := walkAlone(e.ctx, walk, book.ID())
 	switch {
 	case e.ctx.Err() != nil:
 		return exitInterrupt, &amt.Error{Op: "diagnose", Err: errors.New("interrupted")}
@@ -195,13 +195,13 @@ func diagnoseHere(e *env, o *siteOptions, asJSON bool) (code int, err error) {
 
 // walkAlone walks until a verdict stands or nothing more can be known without a person. It gives the
 // state then; the error is that of a case that cannot be kept.
-func walkAlone(ctx context.Context, walk *flow.Walk) (flow.Snapshot, error) {
+func walkAlone(ctx context.Context, walk *flow.Walk, caseID string) (flow.Snapshot, error) {
 	run, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		cancel(walk.Run(run))
+		cancel(runWalk(run, walk, caseID))
 	}()
 	s, err := flow.Settle(run, walk)
 	if err != nil {
