@@ -100,7 +100,7 @@ func (l LineError) Error() string {
 	if l.Key == "" {
 		return fmt.Sprintf("line %d: %v", l.Line, l.Err)
 	}
-	return fmt.Sprintf("line %d: key %s: %v", l.Line, l.Key, l.Err)
+	return fmt.Sprintf("line %d: key %s: %s", l.Line, l.Key, strings.TrimPrefix(l.Err.Error(), l.Key+": "))
 }
 
 // maxLine bounds one fact; the largest real ones (a PKI hello with 33 hashes) have 4 kB.
