@@ -100,10 +100,9 @@ func (a *assembly) dropFirst() {
 
 // shift makes room for n bytes in front: offset 0 becomes offset n.
 func (a *assembly) shift(n int) {
-	if len(a.buf) > 0 {
-		b := make([]byte, n+len(a.buf))
-		copy(b[n:], a.buf)
-		a.buf = b
+	if old := len(a.buf); old > 0 {
+		a.grow(old + n)
+		copy(a.buf[n:], a.buf[:old])
 	}
 	for i := range a.known {
 		a.known[i].from += n

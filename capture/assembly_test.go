@@ -44,6 +44,12 @@ func compare(t *testing.T, ops []byte) {
 	for ; len(ops) >= 3; ops = ops[3:] {
 		if ops[1] == 255 {
 			d := int(ops[0] % 8)
+			if d == 0 {
+				a.dropFirst()
+				n = n.shift(-1)
+				delete(n, -1)
+				continue
+			}
 			a.shift(d)
 			n = n.shift(d)
 			continue

@@ -39,12 +39,13 @@ type segment struct {
 }
 
 func newSegment(m *meta, t *layers.TCP, f flow, payload []byte) *segment {
+	lost := m.lost
 	if t.RST { // what a reset carries are words about its reason (RFC 9293 3.5.3)
-		payload = nil
+		payload, lost = nil, 0
 	}
 	return &segment{
 		flow: f, seq: t.Seq, ack: t.Ack, syn: t.SYN, isAck: t.ACK, fin: t.FIN, rst: t.RST,
-		payload: payload, lost: m.lost, id: m.ipID,
+		payload: payload, lost: lost, id: m.ipID,
 		at: mark{time: m.time, packet: m.packet, vlan: m.vlan},
 	}
 }

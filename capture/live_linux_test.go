@@ -306,6 +306,53 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// TestLiveRecordingIsWritten checks how long a packet of a quiet interface takes to the file: hellos
+// come at once or, like all others, within a second.
+func TestLiveRecordingIsWritten(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		l, err := OpenLive("lo", LiveOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		name := filepath.Join(t.TempDir(), "live.pcapng")
+		rec, err := CreateRecorder(name, RecordOptions{}, RecordedInterface{Name: "lo", Link: l.Link()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ping, err := net.Dial("udp", "127.0.0.1:623")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ping.Close()
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go func() {
+			defer cancel()
+			for range 4 {
+				time.Sleep(370 * time.Millisecond)
+				before, _ := os.Stat(name)
+				sent := time.Now()
+				for _, err := ping.Write([]byte{6}); err != nil; _, err = ping.Write([]byte{6}) {
+					if !errors.Is(err, unix.ECONNREFUSED) { // that is the answer to the one before
+						t.Error(err)
+						return
+					}
+				}
+				for st := before; st.Size() == before.Size() && time.Since(sent) < 3*time.Second; st, _ = os.Stat(name) {
+					time.Sleep(5 * time.Millisecond)
+				}
+				if took := time.Since(sent); took > 1300*time.Millisecond {
+					t.Errorf("a packet came to the file after %v", took)
+				}
+			}
+		}()
+		if err := Scan(ctx, Record(l, rec), Options{}, func(Event) {}); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
+
 func TestLiveStops(t *testing.T) {
 	isolated(t, func(t *testing.T) {
 		l, err := OpenLive("lo", LiveOptions{})
