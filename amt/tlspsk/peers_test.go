@@ -1,0 +1,214 @@
+package tlspsk
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The pair of these tests is made up.
+const (
+	testPID = "A1B2-C3D4"
+	testPPS = "ABCD-EFGH-1234-5678-JKLM-NPQR-9876-5432"
+)
+
+// peerWait bounds one conversation with a foreign program.
+const peerWait = 30 * time.Second
+
+func pair() (identity string, key []byte) { return PlainPair(testPID, testPPS) }
+
+// fixed is a Config.Key that knows one identity.
+func fixed(identity string, key []byte) func(string) ([]byte, bool) {
+	return func(id string) ([]byte, bool) { return key, id == identity }
+}
+
+// config is what both sides of most tests use, limited to one version and one suite unless they are 0.
+func config(version, suite uint16) *Config {
+	id, key := pair()
+	c := &Config{Identity: id, Key: fixed(id, key), MinVersion: version, MaxVersion: version, HandshakeTimeout: peerWait}
+	if suite != 0 {
+		c.Suites = []uint16{suite}
+	}
+	return c
+}
+
+// need finds a foreign program, or skips; where CI is set it fails.
+func need(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("%s is not installed", program)
+	}
+	return path
+}
+
+// gather collects what a program prints, for the test that went wrong.
+type gather struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (g *gather) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.b.Len() > 1<<16 {
+		return len(p), nil
+	}
+	return g.b.Write(p)
+}
+
+func (g *gather) String() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.b.String()
+}
+
+// peer is a foreign program under way.
+type peer struct {
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  io.ReadCloser
+	said *gather
+	addr string // of a server
+}
+
+// start runs a program until the test ends.
+func start(t testing.TB, program string, args ...string) *peer {
+	t.Helper()
+	p := &peer{said: &gather{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cmd = exec.CommandContext(ctx, need(t, program), args...)
+	p.cmd.Env = append(os.Environ(), "LC_ALL=C")
+	p.cmd.Stderr = p.said
+	p.in, _ = p.cmd.StdinPipe()
+	p.out, _ = p.cmd.StdoutPipe()
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = p.cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s %s\n%s", program, strings.Join(args, " "), p.said)
+		}
+	})
+	return p
+}
+
+// freePort names a port of loopback that nobody listens on now.
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// opensslVersion gives the option for a version.
+func opensslVersion(v uint16) string {
+	return map[uint16]string{VersionTLS10: "-tls1", VersionTLS11: "-tls1_1", VersionTLS12: "-tls1_2"}[v]
+}
+
+var opensslSuite = map[uint16]string{SuiteAES128SHA: "PSK-AES128-CBC-SHA", SuiteAES256SHA: "PSK-AES256-CBC-SHA",
+	Suite3DESSHA: "PSK-3DES-EDE-CBC-SHA", SuiteRC4128SHA: "PSK-RC4-SHA"}
+
+// opensslLacks says why OpenSSL cannot offer a suite, "" if it can.
+func opensslLacks(t testing.TB, suite uint16) string {
+	out, err := exec.Command(need(t, "openssl"), "ciphers", "-psk", opensslSuite[suite]+":@SECLEVEL=0").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), opensslSuite[suite]) {
+		return "this OpenSSL is built without " + opensslSuite[suite]
+	}
+	return ""
+}
+
+// opensslServer starts s_server for one connection after the other.
+func opensslServer(t testing.TB, version, suite uint16, args ...string) *peer {
+	t.Helper()
+	id, key := pair()
+	port := freePort(t)
+	p := start(t, "openssl", append([]string{"s_server", "-accept", "127.0.0.1:" + port, "-nocert",
+		"-psk", hex.EncodeToString(key), "-psk_identity", id,
+		"-cipher", opensslSuite[suite] + ":@SECLEVEL=0", opensslVersion(version)}, args...)...)
+	p.addr = "127.0.0.1:" + port
+	awaitPort(t, p)
+	return p
+}
+
+// awaitPort waits until a server listens, without disturbing it with a connection.
+func awaitPort(t testing.TB, p *peer) {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(p.addr)
+	var want string
+	if n, err := net.LookupPort("tcp", port); err == nil {
+		want = fmt.Sprintf(":%04X ", n)
+	}
+	for end := time.Now().Add(peerWait); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+			table, err := os.ReadFile(name)
+			if err != nil && name == "/proc/net/tcp" {
+				time.Sleep(time.Second) // no such table on this system
+				return
+			}
+			for line := range strings.Lines(string(table)) {
+				if f := strings.Fields(line); len(f) > 3 && strings.HasSuffix(f[1]+" ", want) && f[3] == "0A" {
+					return
+				}
+			}
+		}
+	}
+	t.Fatalf("nobody listens on %s: %s", p.addr, p.said)
+}
+
+// gnutlsPriority allows one version and one suite.
+func gnutlsPriority(version, suite uint16) string {
+	return fmt.Sprintf("NONE:+VERS-TLS1.%d:+PSK:+%s:+SHA1:+COMP-NULL:+SIGN-ALL", version-VersionTLS10,
+		map[uint16]string{SuiteAES128SHA: "AES-128-CBC", SuiteAES256SHA: "AES-256-CBC",
+			Suite3DESSHA: "3DES-CBC", SuiteRC4128SHA: "ARCFOUR-128"}[suite])
+}
+
+// gnutlsServer starts gnutls-serv as an echo server. It has no option for an address: for the time of
+// the test it listens on all of them.
+func gnutlsServer(t testing.TB, priority string, args ...string) *peer {
+	t.Helper()
+	need(t, "gnutls-serv")
+	id, key := pair()
+	file := filepath.Join(t.TempDir(), "psk")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "%s:%x\n", id, key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	p := start(t, "gnutls-serv", append([]string{"-p", port, "--pskpasswd", file, "--echo", "--crlf", "--priority", priority}, args...)...)
+	go func() { _, _ = io.Copy(p.said, p.out) }()
+	p.addr = "127.0.0.1:" + port
+	awaitPort(t, p)
+	return p
+}
+
+// dial opens a session to a peer. The handshake is done, or its error is given.
+func dial(t testing.TB, addr string, cfg *Config) (*Conn, error) {
+	t.Helper()
+	raw, err := net.DialTimeout("tcp", addr, peerWait)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { raw.Close() })
+	_ = raw.SetDeadline(time.Now().Add(peerWait))
+	c := Client(raw, cfg)
+	return c, c.Handshake()
+}
