@@ -71,6 +71,7 @@ type judge struct {
 	firmware        amt.Version
 	problems, notes []amt.Problem
 	pids            map[string]int
+	twice           bool
 }
 
 func (j *judge) bad(offset int, code, format string, a ...any) {
@@ -365,9 +366,10 @@ func (j *judge) pair(i int, r Record) {
 		}
 	}
 	if p := bare(id.Value); hasPID && len(p) == 8 {
-		if first := j.pids[p]; first > 0 {
+		if first := j.pids[p]; first > 0 && !j.twice {
+			j.twice = true // one note: a key may have thousands of them
 			j.note(at, NoteTwicePID, "record %d has the PID of record %d", i+1, first)
-		} else {
+		} else if first == 0 {
 			j.pids[p] = i + 1
 		}
 	}

@@ -50,6 +50,7 @@ func commands() []command {
 		{"hello", "decode or send hello messages", runHello},
 		{"keys", "make and check PID/PPS pairs", runKeys},
 		{"setupbin", "explain and write setup.bin files", runSetupBin},
+		{"usbkey", "inspect, prepare and repair the USB key", runUSBKey},
 		{"clients", "list the clients that said hello", runClients},
 		{"discover", "import the names of clients", runDiscover},
 		{"serve", "receive and queue hellos; this version does not provision yet", runServe},
