@@ -98,7 +98,7 @@ type Snapshot struct {
 	Actions   []Action
 	Skipped   []string // ids of questions and probes that were skipped
 	Notice    string   // a line for the footer: what just happened, or went wrong
-	Problems  []string // what could not be looked at, and why: one line for each probe whose last run failed
+	Problems  []string // what could not be looked at, why, and a line "hint: ..." where there is a next step: one for each probe whose last run failed
 	Client    []string // the simulated PC's screen, nil elsewhere
 }
 

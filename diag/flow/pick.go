@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"amtmedic/amt"
 	"amtmedic/diag"
 	"amtmedic/diag/probe"
 )
@@ -167,10 +168,19 @@ func (w *Walk) run(ctx context.Context, p probe.Probe) error {
 		w.skipped[p.ID] = true
 	case err != nil:
 		w.notice = fmt.Sprintf("%s: %v", p.What, err)
-		w.problems = append(w.problems, problem{p.ID, w.notice})
+		w.problems = append(w.problems, problem{p.ID, w.notice + hint(err)})
 	}
 	w.mu.Unlock()
 	return r.broken()
+}
+
+// hint is the next step that an error names, on a line of its own; empty for none.
+func hint(err error) string {
+	var e *amt.Error
+	if errors.As(err, &e) && e.Hint != "" {
+		return "\nhint: " + e.Hint
+	}
+	return ""
 }
 
 // forgetServer lets the server's tables be read again: what was waited for may have moved them.
