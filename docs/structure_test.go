@@ -95,6 +95,9 @@ func treeFiles(t *testing.T) []string {
 			}
 			return nil
 		}
+		if d.Name() == ".git" { // a linked work tree has a file of that name
+			return nil
+		}
 		rel, err := filepath.Rel(root, p)
 		names = append(names, filepath.ToSlash(rel))
 		return err

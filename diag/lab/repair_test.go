@@ -24,7 +24,8 @@ func TestRepair(t *testing.T) {
 					t.Fatalf("nothing left to repair %q with; asks %v", j.Verdict, j.Next)
 				}
 			}
-			if j.Verdict != "ok-in-progress" || len(j.Further) > 0 {
+			// on a loaded machine the tables may be read before the hello is in them: then it waits
+			if j.Verdict != "ok-in-progress" && j.Verdict != "ok-waiting-retry" || len(j.Further) > 0 {
 				t.Errorf("ends in %s, further %v", j.Verdict, j.Further)
 			}
 			if d := time.Since(begin); d > 10*time.Second {
