@@ -103,3 +103,29 @@ func TestAnyFacts(t *testing.T) {
 		t.Errorf("only %d verdicts: the random facts are too tame", len(verdicts))
 	}
 }
+
+// TestManyFacts: a long capture, with times and without, is judged without a long wait.
+func TestManyFacts(t *testing.T) {
+	for _, timed := range []bool{true, false} {
+		var facts []diag.Fact
+		for i := range 4000 {
+			at := 0
+			if timed {
+				at = -i
+			}
+			facts = append(facts,
+				fact(at, "wire.client.syn", map[string]any{"dst": "10.1.0.10:9971", "src": fmt.Sprintf("10.20.%d.%d:16994", i/250, i%250)}),
+				fact(at, "dns.client", map[string]any{"qname": fmt.Sprintf("h%d.example", i), "rcode": "NXDOMAIN"}))
+			if i%20 == 0 {
+				facts = append(facts, fact(at, "wire.client.watch", map[string]any{"seconds": i}))
+			}
+		}
+		start := time.Now()
+		if j := check.Judge(facts, noon); j.Verdict != "ok-waiting-retry" {
+			t.Errorf("verdict %s", j.Verdict)
+		}
+		if d := time.Since(start); d > 20*time.Second { // it takes half a second; squares would take minutes
+			t.Errorf("%d facts took %v", len(facts), d)
+		}
+	}
+}

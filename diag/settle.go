@@ -1,8 +1,9 @@
 package diag
 
 import (
+	"encoding/json"
+	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 )
 
@@ -81,7 +82,25 @@ func (v *View) findClashes() {
 }
 
 // latestOf gives the facts of the latest moment at the key's own side that differ from each other.
-func (v *View) latestOf(k Key) []Fact { return latestMoment(v.atSide(k)) }
+func (v *View) latestOf(k Key) []Fact {
+	if v.present == nil {
+		return latestMoment(v.atSide(k))
+	}
+	return v.present[k.Name]
+}
+
+// settle works out, once, the present facts of every key; checks ask for them many times.
+func (v *View) settle() {
+	present, each := map[string][]Fact{}, map[string][]Fact{}
+	for name := range v.byKey {
+		k, _ := Lookup(name)
+		present[name] = latestMoment(v.atSide(k))
+		if k.by != "" {
+			each[name] = v.presentOfEach(k)
+		}
+	}
+	v.present, v.each = present, each
+}
 
 // atSide gives the facts of a key at its own side, oldest first.
 func (v *View) atSide(k Key) []Fact {
@@ -96,12 +115,18 @@ func (v *View) atSide(k Key) []Fact {
 
 // latestMoment gives, of facts in the order of time, those of the last moment that differ.
 func latestMoment(fs []Fact) []Fact {
+	n := len(fs)
+	if n < 2 || !fs[n-2].At.Equal(fs[n-1].At) {
+		return slices.Clone(fs[max(0, n-1):])
+	}
 	var last []Fact
+	said := map[string]bool{}
 	for _, f := range slices.Backward(fs) {
 		if len(last) > 0 && !f.At.Equal(last[0].At) {
 			break
 		}
-		if !slices.ContainsFunc(last, func(g Fact) bool { return sameSaying(g.Value, f.Value) }) {
+		if s := saying(f.Value); !said[s] {
+			said[s] = true
 			last = append(last, f)
 		}
 	}
@@ -109,18 +134,19 @@ func latestMoment(fs []Fact) []Fact {
 	return last
 }
 
-// sameSaying reports whether two values say the same. Which of several resolvers answered is no
-// difference of the answer.
-func sameSaying(a, b any) bool {
-	x, okX := a.(map[string]any)
-	y, okY := b.(map[string]any)
-	if !okX || !okY || x["qname"] == nil {
-		return reflect.DeepEqual(a, b)
+// saying is a value as text, to be compared. Which of several resolvers answered is no difference of
+// the answer.
+func saying(value any) string {
+	if o, ok := value.(map[string]any); ok && o["qname"] != nil && o["server"] != nil {
+		o = maps.Clone(o)
+		delete(o, "server")
+		value = o
 	}
-	x, y = maps.Clone(x), maps.Clone(y)
-	delete(x, "server")
-	delete(y, "server")
-	return reflect.DeepEqual(x, y)
+	b, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Sprint(value)
+	}
+	return string(b)
 }
 
 // groups sorts the facts of a key that tells several things apart by what they are about.

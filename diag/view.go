@@ -43,6 +43,8 @@ type View struct {
 	byKey   map[string][]Fact // in order of time, unknown values left out
 	implied map[string]string // key -> key of the fact that it was read out of
 	clashes []Contradiction
+	present map[string][]Fact // key -> what its latest facts say, differing ones only
+	each    map[string][]Fact // key -> the present fact of each thing that it tells apart
 }
 
 // NewView makes the view of facts. at is the moment of the diagnosis; it counts as now only when
@@ -69,6 +71,7 @@ func NewView(facts []Fact, at time.Time) *View {
 		slices.SortStableFunc(v.byKey[k], inOrder)
 	}
 	v.dropOthers()
+	v.settle()
 	v.findClashes()
 	return v
 }
@@ -155,12 +158,24 @@ func (v *View) All(key string) []Fact {
 // Each gives, of a key that tells several things apart (dns.* by qname), the present fact of each,
 // in the order of time. What contradicts itself about one thing is left out.
 func (v *View) Each(key string) []Fact {
+	if out, ok := v.each[key]; ok {
+		return slices.Clone(out)
+	}
 	k, _ := Lookup(key)
+	return v.presentOfEach(k)
+}
+
+func (v *View) presentOfEach(k Key) []Fact {
 	var out []Fact
 	if k.by == "" {
-		for _, f := range v.atSide(k) {
-			out = append(slices.DeleteFunc(out, func(g Fact) bool { return reflect.DeepEqual(g.Value, f.Value) }), f)
+		said := map[string]bool{}
+		for _, f := range slices.Backward(v.atSide(k)) {
+			if s := saying(f.Value); !said[s] {
+				said[s] = true
+				out = append(out, f)
+			}
 		}
+		slices.Reverse(out)
 		return out
 	}
 	for _, group := range v.groups(k) {
@@ -239,6 +254,9 @@ func (v *View) Imply(key string, value any, from string) {
 	}
 	v.byKey[key] = append(v.byKey[key], f)
 	v.implied[key] = from
+	k, _ := Lookup(key)
+	v.present[key] = latestMoment(v.atSide(k))
+	delete(v.each, key)
 }
 
 // Source gives the key whose fact stands behind key: itself, unless it was implied.

@@ -26,6 +26,17 @@ type caseView struct {
 	named map[string]diag.Named // causes named so far, by id
 	res   *diag.Result          // the result being made
 	needs []string              // keys that the present check declares
+
+	quiet     *quiet   // whether the client is silent, once worked out
+	addrs     []string // the server's addresses, and the keys that told them
+	addrKeys  []string
+	addrsDone bool
+}
+
+// quiet is an answer of silent.
+type quiet struct {
+	is  bool
+	why []string
 }
 
 func newCase(v *diag.View) *caseView {

@@ -14,6 +14,14 @@ import (
 // serverAddrs are the addresses of the provisioning server: as stated, else the specific addresses
 // that it listens on, else where packets seen at the server went. keys are those that told it.
 func (c *caseView) serverAddrs() (addrs []string, keys []string) {
+	if !c.addrsDone {
+		c.addrs, c.addrKeys = c.findServerAddrs()
+		c.addrsDone = true
+	}
+	return slices.Clone(c.addrs), slices.Clone(c.addrKeys)
+}
+
+func (c *caseView) findServerAddrs() (addrs []string, keys []string) {
 	if l, ok := c.Texts("srv.addr"); ok && len(l) > 0 {
 		return l, []string{"srv.addr"}
 	}
@@ -136,14 +144,15 @@ func (w watch) long() bool {
 
 func (c *caseView) watches() []watch {
 	var out []watch
+	sent, noted := c.packets("wire.client.syn", "wire.client.hello"), c.All("wire.client.syn")
 	for _, f := range c.All("wire.client.watch") {
 		o := diag.ObjOf(f)
 		n, _ := o.Num("seconds")
 		w := watch{fact: f, length: seconds(n), after: o.Str("after"), power: o.Str("power")}
 		from := f.At.Add(-w.length)
 		within := func(g diag.Fact) bool { return g.At.After(from) && !g.At.After(f.At) }
-		w.syn = slices.ContainsFunc(c.packets("wire.client.syn", "wire.client.hello"), within)
-		w.silence = slices.ContainsFunc(c.All("wire.client.syn"), func(g diag.Fact) bool { return g.Value == diag.None && within(g) })
+		w.syn = slices.ContainsFunc(sent, within)
+		w.silence = slices.ContainsFunc(noted, func(g diag.Fact) bool { return g.Value == diag.None && within(g) })
 		out = append(out, w)
 	}
 	return out
@@ -151,6 +160,14 @@ func (c *caseView) watches() []watch {
 
 // silent reports whether the client is known to be silent now, and the keys that say so.
 func (c *caseView) silent() (bool, []string) {
+	if c.quiet == nil {
+		is, why := c.judgeQuiet()
+		c.quiet = &quiet{is, why}
+	}
+	return c.quiet.is, slices.Clone(c.quiet.why)
+}
+
+func (c *caseView) judgeQuiet() (bool, []string) {
 	last, any := c.lastPacket()
 	if f, ok := c.Get("client.window"); ok && (f.Value == "expired" || f.Value == "never-opened") && (!any || !f.At.Before(last.At)) {
 		return true, []string{"client.window"}
