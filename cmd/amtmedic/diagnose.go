@@ -12,49 +12,43 @@ import (
 	"amtmedic/amt"
 	"amtmedic/diag"
 	"amtmedic/diag/bundle"
-	"amtmedic/diag/check"
 )
 
 func runDiagnose(e *env, args []string) (int, error) {
-	fs := flags("diagnose [FACTS.jsonl | BUNDLE | -] [--json] [--server HOST] [--resolver HOST[:PORT]]... [--server-resolver HOST[:PORT]]... [--suffix NAME]... [--capture [client:|server:]FILE]... [--interface NAME] [--db FILE] [--answer KEY=VALUE]...")
-	asJSON := fs.Bool("json", false, "print the verdict object")
+	fs := flags("diagnose [FACTS.jsonl | BUNDLE | -] [--json | --format FORM] [--checks] [--only PATTERN]... [--accept ID=REASON]... [--list] [--server HOST] [--resolver HOST[:PORT]]... [--server-resolver HOST[:PORT]]... [--suffix NAME]... [--capture [client:|server:]FILE]... [--interface NAME] [--db FILE] [--answer KEY=VALUE]...")
+	o := addReportFlags(fs)
+	list := fs.Bool("list", false, "list the checks without running any")
 	here := siteFlags(fs)
 	operands, err := parse(fs, args)
+	if err == nil {
+		err = o.read()
+	}
 	if err != nil {
 		return exitUsage, err
 	}
 	switch {
+	case *list:
+		return listChecks(e, *o.format == "json", o.want)
 	case len(operands) > 1:
 		return exitUsage, misuse(fs, "one facts file at a time, not %d", len(operands))
 	case len(operands) == 1 && here.given():
 		return exitUsage, misuse(fs, "recorded facts are judged as they are: leave out --server, --capture and the like, or leave out %s", plain(operands[0]))
 	case len(operands) == 1:
-		return diagnoseRecorded(e, operands[0], *asJSON)
+		return diagnoseRecorded(e, operands[0], o)
 	}
 	e, end := e.guarded()
-	return end(diagnoseHere(e, here, *asJSON))
+	return end(diagnoseHere(e, here, o))
 }
 
 // diagnoseRecorded judges the facts of a file or bundle and nothing else.
-func diagnoseRecorded(e *env, name string, asJSON bool) (int, error) {
+func diagnoseRecorded(e *env, name string, o *reportFlags) (int, error) {
 	id, facts, at, err := recordedFacts(e, name)
 	if err != nil {
 		return exitUsage, err
 	}
-	j := check.Judge(facts, at)
+	j := o.judge(facts, at)
 	j.Case = id
-	return printJudgement(e, &j, facts, asJSON)
-}
-
-func printJudgement(e *env, j *diag.Judgement, facts []diag.Fact, asJSON bool) (int, error) {
-	if asJSON {
-		if err := writeJSON(e.stdout, j); err != nil {
-			return exitFault, err
-		}
-		return j.ExitCode(), nil
-	}
-	printVerdict(e.stdout, j, facts)
-	return j.ExitCode(), nil
+	return o.print(e.stdout, &judged{before: j, facts: facts, accepted: o.found(facts, at)})
 }
 
 // recordedFacts reads a facts file, a bundle, or standard input.
@@ -91,6 +85,10 @@ func recordedFacts(e *env, name string) (id string, facts []diag.Fact, at time.T
 func factsError(name string, err error) error {
 	lines := strings.Split(err.Error(), "\n")
 	for i, l := range lines {
+		if _, key, ok := strings.Cut(l, ": key "); ok { // which the reason names again
+			key, _, _ = strings.Cut(key, ": ")
+			l = strings.Replace(l, key+": "+key+": ", key+": ", 1)
+		}
 		lines[i] = plain(l)
 	}
 	const most = 20

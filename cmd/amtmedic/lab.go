@@ -27,23 +27,27 @@ func (t *texts) Set(s string) error { *t = append(*t, s); return nil }
 const headlessLimit = time.Minute
 
 type labFlags struct {
-	faults                         texts
-	list, headless, repair, asJSON *bool
-	seed                           *int64
-	screen                         *screenFlags
+	faults                 texts
+	list, headless, repair *bool
+	seed                   *int64
+	form                   *reportFlags
+	screen                 *screenFlags
 }
 
 func runLab(e *env, args []string) (int, error) {
-	fs := flags("lab [--fault ID]... [--list] [--headless] [--repair] [--seed N] [--json]")
+	fs := flags("lab [--fault ID]... [--list] [--headless] [--repair] [--seed N] [--json | --format FORM] [screen flags as amtmedic alone]")
 	var o labFlags
 	fs.Var(&o.faults, "fault", "what is broken, by the cause it should lead to; none is a healthy world (repeatable)")
 	o.list = fs.Bool("list", false, "list what can be broken here")
 	o.headless = fs.Bool("headless", false, "walk without a screen; the simulated client's own screen answers")
 	o.repair = fs.Bool("repair", false, "apply the proposed remedies until the road is green, and walk again")
-	o.asJSON = fs.Bool("json", false, "print the verdict object")
+	o.form = addFormatFlags(fs)
 	o.seed = fs.Int64("seed", 0, "make a reproducible world")
 	o.screen = addScreenFlags(fs)
 	operands, err := parse(fs, args)
+	if err == nil {
+		err = o.form.read()
+	}
 	if err != nil {
 		return exitUsage, err
 	}
@@ -57,8 +61,8 @@ func runLab(e *env, args []string) (int, error) {
 	}
 	switch {
 	case *o.list:
-		return listFaults(e, *o.asJSON)
-	case *o.headless || *o.asJSON || *o.repair:
+		return listFaults(e, *o.form.format == "json")
+	case *o.headless || *o.form.format != "text" || *o.repair:
 		return labHeadless(e, &o)
 	}
 	return labScreen(e, &o)
@@ -134,12 +138,6 @@ func (p *practice) Close() error {
 	return errors.Join(err, p.world.Close(), p.book.Close())
 }
 
-// labResult is the verdict object with, after a repair, the second one.
-type labResult struct {
-	*diag.Judgement
-	After *diag.Judgement `json:"after,omitempty"`
-}
-
 func labHeadless(e *env, o *labFlags) (int, error) {
 	e, end := e.guarded()
 	return end(walkHeadless(e, o))
@@ -164,27 +162,14 @@ func walkHeadless(e *env, o *labFlags) (int, error) {
 	if err != nil {
 		return exitFault, &amt.Error{Op: "walk the practice world", Err: err}
 	}
-	res := labResult{Judgement: &before.Judgement}
-	last := before
+	r := &judged{lead: fmt.Sprintf("practice world, seed %d, case %s", *o.seed, before.CaseID), before: before.Judgement, facts: before.Facts}
 	if *o.repair {
-		res.After, last = &after.Judgement, after
-	}
-	if *o.asJSON {
-		if err := writeJSON(e.stdout, res); err != nil {
-			return exitFault, err
-		}
-		return last.Judgement.ExitCode(), nil
-	}
-	fmt.Fprintf(e.stdout, "practice world, seed %d, case %s\n", *o.seed, before.CaseID)
-	printVerdict(e.stdout, &before.Judgement, before.Facts)
-	if *o.repair {
+		r.after, r.later = &after.Judgement, after.Facts
 		for _, a := range after.Actions {
-			fmt.Fprintf(e.stdout, "%-13s %s: %s\n", a.Stage, a.Title, plain(a.Detail))
+			r.repairs = append(r.repairs, fmt.Sprintf("%-13s %s: %s", a.Stage, a.Title, plain(a.Detail)))
 		}
-		fmt.Fprintln(e.stdout, "\nafter the repair")
-		printVerdict(e.stdout, &after.Judgement, after.Facts)
 	}
-	return last.Judgement.ExitCode(), nil
+	return o.form.print(e.stdout, r)
 }
 
 // labError gives the exit code of a world that could not be built.

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,6 @@ import (
 	"amtmedic/amt/store"
 	"amtmedic/capture"
 	"amtmedic/diag"
-	"amtmedic/diag/check"
 	"amtmedic/diag/flow"
 	"amtmedic/diag/journal"
 	"amtmedic/diag/site"
@@ -48,7 +48,9 @@ func siteFlags(fs *flag.FlagSet) *siteOptions {
 	fs.Var(&o.answers, "answer", "what a person knows, `KEY=VALUE` in the words of docs/facts.md (repeatable)")
 	o.visited = func() bool {
 		any := false
-		fs.Visit(func(f *flag.Flag) { any = any || f.Name != "json" && f.Name != "key-file" })
+		fs.Visit(func(f *flag.Flag) {
+			any = any || !slices.Contains([]string{"json", "key-file", "format", "checks", "only", "accept", "list"}, f.Name)
+		})
 		return any
 	}
 	return o
@@ -163,7 +165,7 @@ func openCase() (*journal.Case, error) {
 
 // diagnoseHere probes this machine and its network. Nobody is asked: what a person knows comes as
 // --answer.
-func diagnoseHere(e *env, o *siteOptions, asJSON bool) (code int, err error) {
+func diagnoseHere(e *env, o *siteOptions, form *reportFlags) (code int, err error) {
 	world, facts, err := o.world()
 	if err != nil {
 		return exitUsage, err
@@ -174,7 +176,7 @@ func diagnoseHere(e *env, o *siteOptions, asJSON bool) (code int, err error) {
 		return exitUndecided, err
 	}
 	defer func() { err = errors.Join(err, book.Close()) }()
-	walk, err := flow.New(flow.Options{World: world, Journal: book, Judge: check.Judge, Info: checkInfo, Facts: facts})
+	walk, err := flow.New(flow.Options{World: onlyWorld{world, form.want}, Journal: book, Judge: form.judge, Info: checkInfo, Facts: facts})
 	if err != nil {
 		return exitUndecided, err
 	}
@@ -190,7 +192,7 @@ func diagnoseHere(e *env, o *siteOptions, asJSON bool) (code int, err error) {
 			fmt.Fprintf(e.stderr, "amtmedic: %s\n", plain(line))
 		}
 	}
-	return printJudgement(e, &s.Judgement, s.Facts, asJSON)
+	return form.print(e.stdout, &judged{before: s.Judgement, facts: s.Facts, accepted: form.found(s.Facts, s.Now)})
 }
 
 // walkAlone walks until a verdict stands or nothing more can be known without a person. It gives the
