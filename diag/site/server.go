@@ -128,12 +128,19 @@ func (w *World) database(at diag.Vantage) string {
 	return ""
 }
 
+// noProcess is the name of no process.
+const noProcess = "\x00"
+
 // service gives the probe of the server's own side: who listens, and whether the provisioning core
 // of the database runs. Without a database only the first can be told.
 func (w *World) service(db string, v *diag.View) probe.Probe {
-	p := probe.Listeners(ports(v)[len(ports(v))-1])
+	port := ports(v)[len(ports(v))-1]
+	p := probe.Listeners(port)
 	if db == "" {
 		return p
+	}
+	if held, known := queueHeld(db); known && !held && !w.serving() {
+		p = probe.Listeners(port, noProcess) // whatever other processes of ours do, they are not this service
 	}
 	listen := p.Run
 	p.What += ", and whether the provisioning core of " + db + " runs"

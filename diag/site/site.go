@@ -125,6 +125,7 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 		out = append(out, probe.WireLive(listen))
 	}
 	if db != "" {
+		out = append(out, w.hello(db, v))
 		out = append(out, probe.Database(probe.DB{Target: db, Options: w.o.Store, UUID: uuid(v), PID: amt.PID(v.PID())})...)
 	}
 	return out
