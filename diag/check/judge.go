@@ -226,7 +226,7 @@ func (s *sorted) foldExpired() {
 	if s.c.everyLinkGood() && !slices.ContainsFunc(s.faults, func(f fault) bool { return f.Confidence == diag.Likely && f.ID != "rc-hello-expired" }) {
 		f := &s.faults[i]
 		f.Confidence = diag.Proven
-		f.Decided = append(f.Decided, slices.DeleteFunc(slices.Clone(everyLink), func(k string) bool {
+		f.Decided = append(f.Decided, slices.DeleteFunc(s.c.everyLink(), func(k string) bool {
 			return !s.c.Known(k) || slices.Contains(f.Decided, k)
 		})...)
 	}

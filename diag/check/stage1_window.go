@@ -71,7 +71,7 @@ func (c *caseView) judgeSilence(why []string) {
 	}
 	inSetup := c.Has("client.prov_state", "in") || c.rcfgOn()
 	if c.Has("client.window", "expired") || earlier || row || inSetup {
-		c.nameMissing("rc-hello-expired", diag.Likely, everyLink, append(why, "client.prov_state", "client.setup_data", "client.start_call", "wire.server.hello")...)
+		c.nameMissing("rc-hello-expired", diag.Likely, c.everyLink(), append(why, "client.prov_state", "client.setup_data", "client.start_call", "wire.server.hello")...)
 		return
 	}
 	c.res.Light = diag.Unknown
@@ -97,10 +97,17 @@ func (c *caseView) hasLog() bool {
 	return ok && len(diag.Objs(f.Value)) > 0
 }
 
-// everyLink are the keys that prove an ended window once all are looked at and good (rule 5).
-var everyLink = []string{"client.nic", "client.ip_mode", "client.suffix", "dns.client", "net.9971", "srv.amtconfig", "db.reach", "db.auth",
-	"db.pid_map", "srv.rcfg_enabled", "cert.eku", "cert.not_after", "cert.chain", "cert.root_digest", "cert.root_in_client_hashes", "cert.names",
-	"db.uuid_map", "db.profile"}
+// everyLink are the keys that prove an ended window once all are looked at and good (rule 5), as the
+// client's method has them.
+func (c *caseView) everyLink() []string {
+	keys := []string{"client.nic", "client.ip_mode", "client.suffix", "dns.client", "net.9971", "srv.amtconfig", "db.reach", "db.auth"}
+	if c.method() != "rcfg" {
+		keys = append(keys, "db.pid_map")
+	} else {
+		keys = append(keys, "srv.rcfg_enabled", "cert.eku", "cert.not_after", "cert.chain", "cert.root_digest", "cert.root_in_client_hashes", "cert.names")
+	}
+	return append(keys, "db.uuid_map", "db.profile")
+}
 
 // everyLinkGood is rule 5's list.
 func (c *caseView) everyLinkGood() bool {
