@@ -362,8 +362,10 @@ func (w *Walk) Preview(ctx context.Context, r diag.Remedy) (remedy.Plan, bool, e
 	j := w.judgement()
 	a, ok := w.o.World.Action(&j, r)
 	if !ok {
-		steps := []string{r.Text}
-		return remedy.Plan{Title: r.Text, ByHand: steps}, false, nil
+		w.mu.Lock()
+		facts := slices.Concat(w.facts, j.Derived)
+		w.mu.Unlock()
+		return remedy.Plan{Title: r.Text, ByHand: remedy.ByHand(r, &j, facts...)}, false, nil
 	}
 	p, err := a.Plan(ctx)
 	return p, p.Confirm != "", err
