@@ -193,7 +193,7 @@ func (j *judge) records() {
 		if !r.Valid() {
 			continue
 		}
-		if r.Chunks != j.f.RecordChunks {
+		if r.Chunks != j.f.RecordChunks && j.f.RecordChunks != 0 {
 			j.bad(at+16, CodeRecordChunks, "record %d says %d chunks, the header %d", i+1, r.Chunks, j.f.RecordChunks)
 		}
 		if r.HeaderBytes != recordHeader {

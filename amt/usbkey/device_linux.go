@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"amtmedic/amt"
 )
 
@@ -161,5 +163,17 @@ func (s System) openDevice(d *Device, write bool) (Medium, error) {
 	case err != nil:
 		return nil, &amt.Error{Op: "open device", Subject: d.Path, Err: err}
 	}
-	return f, nil
+	return disked{f}, nil
+}
+
+// disked is a device whose memory in the kernel is given up when it was written, so that reading back
+// reads the key and not the memory.
+type disked struct{ *os.File }
+
+// Sync waits until the key has everything, and forgets it.
+func (d disked) Sync() error {
+	if err := d.File.Sync(); err != nil {
+		return err
+	}
+	return unix.Fadvise(int(d.Fd()), 0, 0, unix.FADV_DONTNEED)
 }

@@ -185,6 +185,7 @@ func TestDocJSON(t *testing.T) {
 		{"keys import", []string{"keys", "import", keyFile}},
 		{"keys import", []string{"discover", "import", mapFile}},
 		{"setupbin show", []string{"setupbin", "show", "--reveal", file("setup.bin", docSetupBin(t))}},
+		{"usbkey inspect", []string{"usbkey", "prepare", filepath.Join(dir, "key.img"), "--file", filepath.Join(dir, "setup.bin"), "--size", "20"}},
 		{"bundle", []string{"bundle", "create", a, "--case", "case-20261125-1000-aa"}},
 		{"bundle", []string{"bundle", "create", b}},
 		{"bundle", []string{"bundle", "show", a}},

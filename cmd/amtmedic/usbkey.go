@@ -16,6 +16,8 @@ var usbSystem = usbkey.ThisSystem()
 func runUSBKey(e *env, args []string) (int, error) {
 	return subcommand(e, "usbkey", []command{
 		{"inspect", "say whether firmware will take a key, and why not", runUSBKeyInspect},
+		{"prepare", "format an image file or a removable device, and write setup.bin to it", runUSBKeyPrepare},
+		{"repair", "rebuild a key around the setup.bin that is on it", runUSBKeyRepair},
 	}, args)
 }
 

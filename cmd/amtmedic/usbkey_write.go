@@ -1,0 +1,396 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"amtmedic/amt"
+	"amtmedic/amt/setupbin"
+	"amtmedic/amt/usbkey"
+	"amtmedic/diag/journal"
+)
+
+// keyFlags are what prepare and repair have in common.
+type keyFlags struct {
+	firmware *string
+	yes      *bool
+	device   *string
+	asJSON   *bool
+}
+
+func addKeyFlags(fs *flag.FlagSet) keyFlags {
+	return keyFlags{
+		firmware: fs.String("amt-version", "", "AMT `version` of the client that the result is judged for; without it the oldest, 2.x"),
+		yes:      fs.Bool("yes", false, "agree to every question, on image files only"),
+		device:   fs.String("device", "", "exact `name` of the device, such as sdb, instead of typing it"),
+		asJSON:   fs.Bool("json", false, "print one JSON object: the key as usbkey inspect sees it"),
+	}
+}
+
+// keyTarget is what is written to: an image file, or a device that may be.
+type keyTarget struct {
+	path   string
+	device *usbkey.Device // nil for an image file
+}
+
+// target looks at a path, and refuses a device that must not be written to.
+func target(path string) (keyTarget, error) {
+	d, err := usbSystem.Look(path)
+	if err == nil && d != nil {
+		err = d.Refusal()
+	}
+	if err != nil {
+		return keyTarget{}, keyError("write USB key", path, err)
+	}
+	return keyTarget{path, d}, nil
+}
+
+// agree asks before something is lost. A device is only agreed to by its exact name. Without a
+// terminal nothing is asked and nothing is written.
+func (t keyTarget) agree(e *env, k keyFlags, loses string) error {
+	fail := func(why, hint string) error {
+		return &amt.Error{Op: "write USB key", Subject: plain(t.path), Err: errors.New(why), Hint: hint + "; nothing was written"}
+	}
+	want, words := "yes", fmt.Sprintf("%s: %s. Type yes to go on: ", plain(t.path), loses)
+	if t.device != nil {
+		want = t.device.Name
+		words = fmt.Sprintf("%s (%s, %.1f MiB): %s. Type the device's name, %s, to go on: ", plain(t.path), plain(t.device.Words), float64(t.device.Bytes)/(1<<20), loses, want)
+		if *k.device != "" {
+			if *k.device != want {
+				return fail(fmt.Sprintf("--device says %s, the device is %s", plain(*k.device), want), "give the exact name")
+			}
+			return nil
+		}
+	} else if *k.yes {
+		return nil
+	}
+	if f, ok := e.stdin.(*os.File); !ok || !isTerminal(f) {
+		hint := "--yes agrees"
+		if t.device != nil {
+			hint = "--device " + want + " agrees"
+		}
+		return fail(loses+", and there is no terminal to ask on", hint)
+	}
+	fmt.Fprint(e.stderr, words)
+	answer := make(chan string, 1)
+	go func() { // ends with the line, or with the process
+		line, _ := bufio.NewReader(e.stdin).ReadString('\n')
+		answer <- strings.TrimSpace(line)
+	}()
+	select {
+	case <-e.ctx.Done():
+		return e.ctx.Err()
+	case got := <-answer:
+		if got != want {
+			return fail("not agreed to", "the answer was not "+want)
+		}
+	}
+	return nil
+}
+
+// writeKey formats the target and judges the result.
+func (t keyTarget) writeKey(e *env, setup []byte, f usbkey.Format, v amt.Version) (*usbkey.Report, error) {
+	var serial [4]byte
+	if _, err := rand.Read(serial[:]); err != nil {
+		return nil, err
+	}
+	f.Serial, f.At, f.Progress = binary.LittleEndian.Uint32(serial[:]), time.Now(), progress(e)
+	m, size, err := usbSystem.Open(t.path, true)
+	if err != nil {
+		return nil, keyError("write USB key", t.path, err)
+	}
+	err = usbkey.Prepare(e.ctx, m, size, setup, f)
+	if cerr := m.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		hint := ""
+		if errors.Is(err, usbkey.ErrUnmarked) {
+			hint = "what was on it is gone, and it has no file system now, so that no client takes it for a key; prepare it again"
+		}
+		return nil, &amt.Error{Op: "write USB key", Subject: plain(t.path), Err: err, Hint: hint}
+	}
+	return inspectKey(t.path, v)
+}
+
+// progress tells on standard error how far writing is, at every quarter.
+func progress(e *env) func(done, total int64, doing string) {
+	shown := int64(-1)
+	return func(done, total int64, doing string) {
+		if quarter := done * 4 / max(total, 1); quarter != shown {
+			shown = quarter
+			fmt.Fprintf(e.stderr, "amtmedic: %3d %%, %s\n", quarter*25, doing)
+		}
+	}
+}
+
+// keyResult prints the report on a key that was written and gives the exit code.
+func keyResult(e *env, r *usbkey.Report, asJSON bool) (int, error) {
+	code := exitOK
+	if len(r.Problems) > 0 {
+		code = exitFound
+	}
+	if asJSON {
+		return code, writeJSON(e.stdout, cleanReport(r))
+	}
+	var b bytes.Buffer
+	printReport(&b, r)
+	_, err := b.WriteTo(e.stdout)
+	return code, err
+}
+
+// unfinished gives the exit code of work that did not succeed.
+func unfinished(e *env) int {
+	if e.ctx.Err() != nil {
+		return exitInterrupt
+	}
+	return exitFound
+}
+
+// defaultImage is the size in MiB of an image file that is made.
+const defaultImage = 64
+
+func runUSBKeyPrepare(e *env, args []string) (int, error) {
+	fs := flags("usbkey prepare PATH --file SETUP [--fat32] [--size MIB] [--yes] [--device NAME] [--force] [--amt-version V] [--json]")
+	k := addKeyFlags(fs)
+	file := fs.String("file", "", "the setup.bin, under whatever `name`")
+	wide := fs.Bool("fat32", false, "format as FAT32, which AMT 2.x and 3.x are not known to read")
+	size := fs.Int("size", 0, "size of the volume in `MiB` (an image file that is made: 64; else that of the key, at most 512)")
+	force := fs.Bool("force", false, "write a setup.bin that firmware would not take")
+	words, err := parse(fs, args)
+	switch {
+	case err != nil:
+		return exitUsage, err
+	case len(words) != 1 || *file == "":
+		return exitUsage, misuse(fs, "usbkey prepare takes one image file or device, and --file")
+	case *size < 0 || *size > 1<<20:
+		return exitUsage, misuse(fs, "--size is in MiB")
+	}
+	v, err := optionalVersion(*k.firmware)
+	if err != nil {
+		return exitUsage, misuse(fs, "--amt-version: %v", err)
+	}
+	if *wide && !v.AtLeast(4, 0) {
+		fmt.Fprintln(e.stderr, "amtmedic: warning: AMT 2.x and 3.x are only known to read FAT16; this key is for AMT 4 and later")
+		if v.IsZero() {
+			v, _ = amt.ParseVersion("4.0")
+		}
+	}
+	setup, err := readUpTo(e, *file, usbkey.MaxSetup)
+	if err != nil {
+		return exitUsage, &amt.Error{Op: "read setup.bin", Subject: plain(*file), Err: err}
+	}
+	if err := fitToWrite(e, *file, setup, v, *force); err != nil {
+		return exitFound, err
+	}
+	t, err := target(words[0])
+	if err != nil {
+		return exitFound, err
+	}
+	f := usbkey.Format{FAT32: *wide, Most: usbkey.Advised}
+	if *size > 0 {
+		f.Most = int64(*size) << 20
+	}
+	made, err := t.makeRoom(e, k, *size)
+	if err != nil {
+		return unfinished(e), err
+	}
+	r, err := t.writeKey(e, setup, f, v)
+	if err != nil {
+		if made { // half an image serves nobody
+			_ = os.Remove(t.path)
+		}
+		return unfinished(e), err
+	}
+	return keyResult(e, r, *k.asJSON)
+}
+
+// fitToWrite judges the file before a key is cleared for it.
+func fitToWrite(e *env, name string, setup []byte, v amt.Version, force bool) error {
+	var problems []amt.Problem
+	if f, err := setupbin.Read(setup); err != nil {
+		problems = []amt.Problem{{Code: usbkey.CodeContent, Text: err.Error()}}
+	} else {
+		problems, _ = f.Judge(v)
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	printProblems(e.stderr, "amtmedic: problem", problems)
+	if force {
+		return nil
+	}
+	return &amt.Error{Op: "write USB key", Subject: plain(name), Err: errors.New("firmware would not take this setup.bin"),
+		Hint: "nothing was written; setupbin show tells more, --force writes it all the same"}
+}
+
+// makeRoom makes an image file that does not exist, and asks before a key that holds something is
+// cleared. It reports whether it made the file.
+func (t keyTarget) makeRoom(e *env, k keyFlags, size int) (made bool, err error) {
+	if t.device != nil {
+		return false, t.agree(e, k, "everything on it will be lost")
+	}
+	if size == 0 {
+		size = defaultImage
+	}
+	fi, err := os.Stat(t.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		made = true
+	case err != nil:
+		return false, keyError("write USB key", t.path, err)
+	case fi.Mode().IsRegular() && fi.Size() == 0:
+	default:
+		m, n, err := usbkey.OpenImage(t.path, false)
+		if err != nil {
+			return false, keyError("write USB key", t.path, err)
+		}
+		blank, err := usbkey.Blank(m, n)
+		if cerr := m.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil || blank {
+			return false, err
+		}
+		return false, t.agree(e, k, "everything in it will be lost")
+	}
+	f, err := os.OpenFile(t.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return false, keyError("make image file", t.path, err)
+	}
+	err = f.Truncate(int64(size) << 20)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return made, keyError("make image file", t.path, err)
+	}
+	return made, nil
+}
+
+func runUSBKeyRepair(e *env, args []string) (int, error) {
+	fs := flags("usbkey repair PATH [--save DIR] [--yes] [--device NAME] [--amt-version V] [--json]")
+	k := addKeyFlags(fs)
+	save := fs.String("save", "", "`folder` for copies of the other files on the key; only you can read them")
+	words, err := parse(fs, args)
+	if err != nil {
+		return exitUsage, err
+	}
+	if len(words) != 1 {
+		return exitUsage, misuse(fs, "usbkey repair takes one image file or device")
+	}
+	v, err := optionalVersion(*k.firmware)
+	if err != nil {
+		return exitUsage, misuse(fs, "--amt-version: %v", err)
+	}
+	before, err := inspectKey(words[0], v)
+	if err != nil {
+		return exitUsage, err
+	}
+	if len(before.Problems) == 0 {
+		fmt.Fprintln(e.stderr, "amtmedic: there is nothing to repair; nothing was written")
+		return keyResult(e, before, *k.asJSON)
+	}
+	t, err := target(words[0])
+	if err != nil {
+		return exitFound, err
+	}
+	return t.repair(e, k, v, before, *save)
+}
+
+// repair shows what is on the key, saves it, and rebuilds the key.
+func (t keyTarget) repair(e *env, k keyFlags, v amt.Version, before *usbkey.Report, save string) (int, error) {
+	fail := func(err error, hint string) (int, error) {
+		return unfinished(e), &amt.Error{Op: "repair USB key", Subject: plain(t.path), Err: err, Hint: hint}
+	}
+	const untouched = "nothing was written"
+	m, size, err := usbSystem.Open(t.path, false)
+	if err != nil {
+		return exitFound, keyError("repair USB key", t.path, err)
+	}
+	rescue, err := usbkey.Find(m, size)
+	if err == nil && size <= usbkey.TooSmall {
+		err = errors.New("it has 16 MiB or less; a key of this size cannot be made fit")
+	}
+	if err == nil {
+		t.announce(e, before, rescue, save)
+		loses := fmt.Sprintf("it will be formatted, and %s on it will be lost", count(len(rescue.Others), "other file"))
+		if err := t.agree(e, k, loses); err != nil {
+			_ = m.Close()
+			return unfinished(e), err
+		}
+	}
+	if err == nil && save != "" {
+		err = rescue.Save(save)
+	}
+	if cerr := m.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fail(err, untouched+"; usbkey prepare makes a new key of a setup.bin")
+	}
+	copied, err := keepCopy(rescue.Setup)
+	if err != nil {
+		return fail(err, untouched)
+	}
+	after, err := t.writeKey(e, rescue.Setup, usbkey.Format{}, v)
+	if err != nil {
+		fmt.Fprintf(e.stderr, "amtmedic: the setup.bin of the key is safe in %s\n", plain(copied))
+		return unfinished(e), err
+	}
+	if err := os.Remove(copied); err != nil {
+		return fail(err, "the key is repaired; remove "+plain(copied)+", it holds secrets")
+	}
+	return keyResult(e, after, *k.asJSON)
+}
+
+// announce says what was found and what will be done.
+func (t keyTarget) announce(e *env, before *usbkey.Report, r *usbkey.Rescue, save string) {
+	printProblems(e.stderr, "amtmedic: problem", cleanReport(before).Problems)
+	fmt.Fprintf(e.stderr, "amtmedic: %s is kept, %d bytes\n", plain(r.Path), len(r.Setup))
+	for _, s := range r.Remarks {
+		fmt.Fprintf(e.stderr, "amtmedic: %s\n", plain(s))
+	}
+	printProblems(e.stderr, "amtmedic: stays wrong", r.Problems)
+	for i, o := range r.Others {
+		if i == 20 {
+			fmt.Fprintf(e.stderr, "amtmedic: and %d more files\n", len(r.Others)-i)
+			break
+		}
+		what := "is dropped"
+		if save != "" {
+			what = "goes to " + plain(save)
+		}
+		fmt.Fprintf(e.stderr, "amtmedic: %s %s\n", plain(o), what)
+	}
+	if r.Partitions > 0 {
+		fmt.Fprintln(e.stderr, "amtmedic: the partition table is dropped")
+	}
+}
+
+// keepCopy writes the setup.bin beside the cases, where it stays until the key was read back.
+func keepCopy(setup []byte) (string, error) {
+	dir, err := journal.Dir()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(dir, "rescued-setup-*.bin") // made with mode 0600
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(setup)
+	return filepath.Clean(f.Name()), errors.Join(err, f.Sync(), f.Close())
+}
