@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"testing"
+	"time"
 )
 
 var (
@@ -81,4 +83,117 @@ func TestClientToOpenSSL(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// accept runs our server for one connection and hands it to f.
+func accept(t *testing.T, cfg *Config, f func(c *Conn, err error)) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		select {
+		case <-done:
+		case <-time.After(peerWait):
+			t.Error("the server is still busy")
+		}
+	})
+	go func() {
+		defer close(done)
+		raw, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer raw.Close()
+		_ = raw.SetDeadline(time.Now().Add(peerWait))
+		c := Server(raw, cfg)
+		f(c, c.Handshake())
+	}()
+	return l.Addr().String()
+}
+
+// served checks what a foreign client agreed on with our server and exchanges data with it.
+func served(t *testing.T, version, suite uint16, client func(addr string) *peer) {
+	id, _ := pair()
+	data := megabytes(3)
+	ready, tested := make(chan *Conn, 1), make(chan struct{})
+	addr := accept(t, config(version, suite), func(c *Conn, err error) {
+		if err != nil {
+			t.Error(err)
+			close(ready)
+			return
+		}
+		ready <- c
+		<-tested
+	})
+	defer close(tested)
+	p := client(addr)
+	c := <-ready
+	if c == nil {
+		return
+	}
+	if s := c.State(); s.Version != version || s.Suite != suite || !s.Secure || s.Identity != id {
+		t.Fatalf("agreed on %+v", s)
+	}
+	if err := exchange(c, c, p.in, p.out, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestServerToOpenSSL(t *testing.T) {
+	each(t, func(t *testing.T, version, suite uint16) {
+		if why := opensslLacks(t, suite); why != "" {
+			t.Skip(why)
+		}
+		served(t, version, suite, func(addr string) *peer { return opensslClient(t, addr, version, suite, "-quiet") })
+	})
+}
+
+func TestServerToGnuTLS(t *testing.T) {
+	each(t, func(t *testing.T, version, suite uint16) {
+		served(t, version, suite, func(addr string) *peer { return gnutlsClient(t, addr, gnutlsPriority(version, suite)) })
+	})
+}
+
+func TestClientToGnuTLS(t *testing.T) {
+	data := megabytes(3)
+	each(t, func(t *testing.T, version, suite uint16) {
+		p := gnutlsServer(t, gnutlsPriority(version, suite))
+		c, err := dial(t, p.addr, config(version, suite))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := c.State(); s.Version != version || s.Suite != suite || !s.Secure {
+			t.Fatalf("agreed on %+v", s)
+		}
+		if err := echoed(c, data); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// echoed sends data as lines of text, one after the other, and compares what gnutls-serv sends back:
+// it answers what it has read as a text that ends with a newline.
+func echoed(c io.ReadWriter, data []byte) error {
+	const line = 12000 // bytes
+	for n := 0; len(data) > 0; n += line {
+		text := bytes.Map(func(r rune) rune { return 'a' + r%26 }, bytes.ToValidUTF8(data[:min(line, len(data))], []byte("x")))
+		data = data[min(line, len(data)):]
+		text = append(text, '\n')
+		if _, err := c.Write(text); err != nil {
+			return fmt.Errorf("%w after %d bytes", err, n)
+		}
+		got := make([]byte, len(text))
+		if m, err := io.ReadFull(c, got); err != nil {
+			return fmt.Errorf("%w after %d bytes", err, n+m)
+		}
+		if !bytes.Equal(got, text) {
+			return fmt.Errorf("data changed after %d bytes", n)
+		}
+	}
+	return nil
 }

@@ -23,7 +23,7 @@ const (
 )
 
 // peerWait bounds one conversation with a foreign program.
-const peerWait = 30 * time.Second
+const peerWait = 15 * time.Second
 
 func pair() (identity string, key []byte) { return PlainPair(testPID, testPPS) }
 
@@ -211,4 +211,22 @@ func dial(t testing.TB, addr string, cfg *Config) (*Conn, error) {
 	_ = raw.SetDeadline(time.Now().Add(peerWait))
 	c := Client(raw, cfg)
 	return c, c.Handshake()
+}
+
+// opensslClient starts s_client towards our server.
+func opensslClient(t testing.TB, addr string, version, suite uint16, args ...string) *peer {
+	t.Helper()
+	id, key := pair()
+	return start(t, "openssl", append([]string{"s_client", "-connect", addr, "-psk", hex.EncodeToString(key),
+		"-psk_identity", id, "-cipher", opensslSuite[suite] + ":@SECLEVEL=0", opensslVersion(version)}, args...)...)
+}
+
+// gnutlsClient starts gnutls-cli towards our server; what it has to say goes to a file.
+func gnutlsClient(t testing.TB, addr, priority string, args ...string) *peer {
+	t.Helper()
+	need(t, "gnutls-cli")
+	id, key := pair()
+	host, port, _ := net.SplitHostPort(addr)
+	return start(t, "gnutls-cli", append([]string{host, "-p", port, "--pskusername", id, "--pskkey", hex.EncodeToString(key),
+		"--priority", priority, "--logfile", filepath.Join(t.TempDir(), "log")}, args...)...)
 }
