@@ -12,6 +12,31 @@ import (
 	"amtmedic/tui/part/text"
 )
 
+// typedAhead is what was typed behind a key whose command has to be carried out first.
+type typedAhead tea.KeyMsg
+
+// typed takes keys apart that came in one read, as over a slow line: each is a key of its own.
+// Pasted text is one.
+func (m *model) typed(k tea.KeyMsg) tea.Cmd {
+	if k.Type != tea.KeyRunes || k.Paste || len(k.Runes) < 2 {
+		return m.key(k)
+	}
+	for i := range k.Runes {
+		one, rest := k, k
+		one.Runes, rest.Runes = k.Runes[i:i+1], k.Runes[i+1:]
+		if one.Runes[0] == ' ' {
+			one.Type = tea.KeySpace
+		}
+		if cmd := m.key(one); cmd != nil {
+			if len(rest.Runes) == 0 {
+				return cmd
+			}
+			return tea.Sequence(cmd, page.Send(typedAhead(rest)))
+		}
+	}
+	return nil
+}
+
 // key takes a key: those that hold everywhere first, then the page's.
 func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	if k.Type == tea.KeyCtrlC {

@@ -34,9 +34,11 @@ type model struct {
 	feed  *feed // the open case
 	seen  int   // number of the last picture taken in
 	to    *input.Input
-	note  string
+	note  string // the line above the footer
 	clip  *clip.Clipboard
 	veil  veil
+
+	noticed string // what the case said last
 
 	failed error // why the first case could not be opened
 
@@ -163,7 +165,9 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.resize()
 		return m, nil
 	case tea.KeyMsg:
-		return m, m.key(msg)
+		return m, m.typed(msg)
+	case typedAhead:
+		return m, m.typed(tea.KeyMsg(msg))
 	case tea.MouseMsg:
 		return m, m.mouse(msg)
 	case picture:
@@ -194,8 +198,8 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 	m.seen = p.n
 	m.unveiled(p)
 	m.feed.live.Store(p.snap.Step.Kind == flow.Probing)
-	if p.snap.Notice != "" {
-		m.note = p.snap.Notice
+	if p.snap.Notice != m.noticed { // one that was read does not come back with the next picture
+		m.note, m.noticed = p.snap.Notice, p.snap.Notice
 	}
 	cmd := m.deliver(page.Changed{})
 	if p.snap.Step.Kind == flow.Decided && (before != flow.Decided || first) && m.top().Name() == "walk" {
@@ -291,6 +295,10 @@ func (m *model) intent(msg tea.Msg) tea.Cmd {
 // walkIntent passes an intent on to the walker, outside Update.
 func (m *model) walkIntent(msg tea.Msg) tea.Cmd {
 	f := m.feed
+	switch msg.(type) {
+	case page.Undo, page.Drain, page.Apply, page.UndoRemedy: // its answer is shown, also the same one once more
+		m.noticed = ""
+	}
 	silent := func(act func()) tea.Cmd {
 		return f.do(func() tea.Msg { act(); return nil })
 	}

@@ -100,7 +100,11 @@ func (p *Page) Hints() []keymap.Hint {
 	case applying:
 		return []keymap.Hint{esc("back (it carries on)")}
 	case done:
-		return []keymap.Hint{keymap.Do(keymap.Enter, "go on"), keymap.Do(keymap.Undo, "undo it"), keymap.Do(keymap.Log, ""), esc("back")}
+		hs := []keymap.Hint{keymap.Do(keymap.Enter, "go on")}
+		if p.plan.Undo != "" {
+			hs = append(hs, keymap.Do(keymap.Undo, "undo it"))
+		}
+		return append(hs, keymap.Do(keymap.Log, ""), esc("back"))
 	case failed, refused:
 		return []keymap.Hint{keymap.Do(keymap.Enter, "look again"), copyHint, keymap.Do(keymap.Explain, ""), keymap.Do(keymap.Log, ""), esc("back")}
 	}
@@ -169,7 +173,7 @@ func (p *Page) key(k tea.KeyMsg) tea.Cmd {
 		return page.Send(page.Goto{Name: "explain", Arg: p.was})
 	case p.stage == byHand:
 		return p.tick(k)
-	case m.Is(k, keymap.Undo) && p.stage == done:
+	case m.Is(k, keymap.Undo) && p.stage == done && p.plan.Undo != "":
 		return page.Send(page.UndoRemedy{})
 	case m.Is(k, keymap.Enter) && p.stage == done:
 		switch s := p.env.Snap.Step; {

@@ -162,7 +162,7 @@ func (p *Faults) View() []string {
 	}
 	lines := []string{"   " + head}
 	if p.h >= 16 {
-		lines = []string{"", lines[0], "   " + p.env.Paint(theme.Muted, text.Cut("Real sockets and a simulated PC, on this machine only. Nothing else is touched.", p.w-4)), ""}
+		lines = []string{"", lines[0], "   " + p.env.Paint(theme.Muted, text.Cut("Real sockets and a simulated PC, on this machine. Nothing else is touched.", p.w-4)), ""}
 	}
 	fs := p.matches()
 	var foot []string
@@ -198,8 +198,8 @@ func (p *Faults) row(f page.Fault, on bool) string {
 	if p.w < 72 { // the text of the selected one stands below
 		what = ""
 	}
-	what = text.Cut(what, max(10, w-36))
-	id := text.Fit(f.ID, 29)
+	what = text.Cut(what, max(10, w-33))
+	id := text.Fit(f.ID, 27)
 	switch {
 	case on:
 		what, id = p.env.Paint(theme.Selected, what), p.env.Paint(theme.Selected, id)

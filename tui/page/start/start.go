@@ -319,7 +319,7 @@ func (p *Page) list(rows []row, h, top int) []string {
 }
 
 // partWidth is the column of the part of the system that a symptom belongs to, at 80 columns.
-const partWidth = 22
+const partWidth = 23
 
 // foot says what works here and what does not yet.
 func (p *Page) foot() []string {

@@ -23,7 +23,8 @@ func shown(rs []diag.Result) []diag.Result {
 	return out
 }
 
-// left draws the road as a list: stations with their checks, those not reached folded to a count.
+// left draws the road as a list: stations with their checks, or folded: those not
+// reached to a count, the others to their state.
 func (p *Page) left(w, h int) []string {
 	s := p.env.Snap
 	rs := shown(s.Judgement.Checks)
@@ -41,8 +42,10 @@ func (p *Page) left(w, h int) []string {
 			lines = append(lines, " "+p.stationWord(st, head)+p.env.Paint(theme.Muted, " –"))
 		case open[st]:
 			lines = append(lines, " "+p.stationWord(st, head))
-		default:
+		case s.Judgement.Road[st] == diag.Unlooked || s.Judgement.Road[st] == diag.NotJudged:
 			lines = append(lines, " "+p.stationWord(st, head)+p.env.Paint(theme.Muted, fmt.Sprintf(" … %d", n)))
+		default:
+			lines = append(lines, " "+p.stationWord(st, head)+" "+p.env.Theme.Glyph(s.Judgement.Road[st]))
 		}
 		if !open[st] {
 			continue

@@ -204,7 +204,10 @@ func (p *Page) Captures() bool { return p.inList || p.Typing() }
 
 // Hints lists the keys for the present step, without what cannot be done now.
 func (p *Page) Hints() []keymap.Hint {
-	return slices.DeleteFunc(p.hints(), func(h keymap.Hint) bool { return h.Action == keymap.Answer && len(p.env.Ask) == 0 })
+	answered := slices.ContainsFunc(p.env.Snap.Facts, func(f diag.Fact) bool { return f.Probe == "person" })
+	return slices.DeleteFunc(p.hints(), func(h keymap.Hint) bool {
+		return h.Action == keymap.Answer && len(p.env.Ask) == 0 || h.Action == keymap.Undo && !answered
+	})
 }
 
 func (p *Page) hints() []keymap.Hint {

@@ -17,7 +17,7 @@ func Words(f diag.Fact) (what, where string) {
 	o := diag.ObjOf(f)
 	switch {
 	case !o.Is():
-		return f.Key + "  " + Value(f.Value), ""
+		return plain(f), ""
 	case strings.HasPrefix(f.Key, "dns.") && o.Str("qname") != "", f.Key == "wire.client.dns":
 		return o.Str("qname") + " → " + answer(o), o.Str("server")
 	case f.Key == "dns.forward":
@@ -34,7 +34,7 @@ func Words(f diag.Fact) (what, where string) {
 		}
 		return what + o.Str("dst") + hello(o), ""
 	}
-	return f.Key + "  " + Value(f.Value), ""
+	return plain(f), ""
 }
 
 // arrow stands between what was asked and what came out.

@@ -90,6 +90,9 @@ func Sides(left, right string, w int) string {
 	return left + strings.Repeat(" ", gap) + right
 }
 
+// noBreak stands for a hyphen while lines are broken: an id must not fall apart at one.
+const noBreak = "\u2011"
+
 // Wrap breaks s into lines of at most w columns, at spaces where it can.
 func Wrap(s string, w int) []string {
 	if s == "" {
@@ -97,7 +100,8 @@ func Wrap(s string, w int) []string {
 	}
 	w = max(1, w)
 	var lines []string
-	for _, l := range strings.Split(ansi.Wrap(s, w, ""), "\n") {
+	whole := ansi.Wrap(strings.ReplaceAll(s, "-", noBreak), w, "")
+	for _, l := range strings.Split(strings.ReplaceAll(whole, noBreak, "-"), "\n") {
 		l = strings.TrimRight(l, " ")
 		if Width(l) > w { // a space before a long word is not counted there
 			lines = append(lines, strings.Split(ansi.Hardwrap(l, w, true), "\n")...)

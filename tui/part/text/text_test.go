@@ -92,3 +92,15 @@ func FuzzWidth(f *testing.F) {
 		}
 	})
 }
+
+// An id stays whole: it is searched for and copied.
+func TestWrapKeepsIDsWhole(t *testing.T) {
+	got := Wrap("the client is just being provisioned (ok-in-progress)", 45)
+	want := []string{"the client is just being provisioned", "(ok-in-progress)"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := Wrap("rm-dns-split-horizon", 10); strings.Join(got, "") != "rm-dns-split-horizon" || Width(got[0]) > 10 {
+		t.Errorf("got %q", got)
+	}
+}
