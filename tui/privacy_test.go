@@ -44,7 +44,7 @@ func TestPrivacy(t *testing.T) {
 		clean("verdict")
 		d.keys("y", "e", "y", "tab")
 		clean("evidence")
-		d.want("client.prov_state", "10:03:12", "provisionserver.domain-1")
+		d.want("10:03:12", "provisionserver.domain-1")
 		for range 7 {
 			d.keys("down", "y")
 			clean("evidence further down")

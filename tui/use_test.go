@@ -446,3 +446,35 @@ func TestMouse(t *testing.T) {
 		d.send(tea.MouseMsg{X: 1, Y: y, Button: tea.MouseButtonLeft, Action: tea.MouseActionPress})
 	}
 }
+
+// TestSearch goes from one line that fits to the next on every page with long lists or texts; all
+// other lines stay, and the filter is another key.
+func TestSearch(t *testing.T) {
+	d := newDriver(t, options(newFake(split())), 80, 24)
+	d.keys("e", "tab", "f", "type:server").want("search: server", "1 of", "6 shown")
+	first := d.frame()
+	d.keys("enter", "n").want("2 of", "6 shown", "n next   N previous")
+	if d.frame() == first {
+		t.Error("next does not move")
+	}
+	d.keys("N").want("1 of")
+	d.keys("esc").want("All facts")
+	if strings.Contains(d.frame(), "search:") {
+		t.Error("esc leaves the search there")
+	}
+	d.keys("f", "type:nothing of the kind").want("nothing fits", "6 shown")
+	d.keys("esc", "l", "f", "type:nxdomain", "enter").want("search: nxdomain  1 of 1", "amt_version")
+	d.keys("esc", "esc", ":", "type:explain rc-x", "enter", "f", "type:line", "enter").want("search: line")
+	before := d.frame()
+	for range 25 {
+		d.keys("n")
+		d.fits()
+	}
+	if d.frame() == before {
+		t.Error("the text does not move to what is found")
+	}
+	d.keys("q")
+	if !d.quit {
+		t.Error("q does not quit while a search holds")
+	}
+}

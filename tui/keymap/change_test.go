@@ -72,18 +72,18 @@ func TestClash(t *testing.T) {
 
 // Footer and key page name the keys that hold now, also where a page says them in its own way.
 func TestChangedKeysAreShown(t *testing.T) {
-	m, err := New(map[string][]string{"down": {"n"}, "up": {"e"}, "evidence": {"E"}, "help": {"h"}, "quit": {"Q"}})
+	m, err := New(map[string][]string{"down": {"t"}, "up": {"e"}, "evidence": {"E"}, "help": {"h"}, "quit": {"Q"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	hints := []Hint{{Action: Down, Word: "scroll", Key: "↑ ↓"}, {Action: Evidence}}
-	if f := m.Footer(hints, false, 80, plain); f != " n scroll   E evidence   h keys   Q quit" {
+	if f := m.Footer(hints, false, 80, plain); f != " t scroll   E evidence   h keys   Q quit" {
 		t.Errorf("footer %q", f)
 	}
 	if f := m.Footer(hints[:1], true, 80, plain); strings.Contains(f, "keys") || !strings.Contains(f, "ctrl+c quit") {
 		t.Errorf("footer while typing %q", f)
 	}
-	if keys, _ := m.Line(Hint{Action: Down}); keys != "n" {
+	if keys, _ := m.Line(Hint{Action: Down}); keys != "t" {
 		t.Errorf("key page %q", keys)
 	}
 	if !m.Is(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("Q")}, Quit) {

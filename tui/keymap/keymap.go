@@ -49,6 +49,10 @@ const (
 	Command  Action = "command"
 	Tick     Action = "tick"
 	Privacy  Action = "privacy"
+	Find     Action = "find"
+
+	FindNext     Action = "find-next"
+	FindPrevious Action = "find-previous"
 )
 
 // Row is one line of the table.
@@ -83,6 +87,9 @@ var table = []Row{
 	{Client, []string{"p"}, "the PC", "show or hide the screen of the practice PC"},
 	{Panes, []string{"tab"}, "panes", "to the other pane"},
 	{Filter, []string{"/"}, "filter", "filter the list while typing; esc clears"},
+	{Find, []string{"f"}, "search", "search while typing; all lines stay"},
+	{FindNext, []string{"n"}, "next", "to the next line that the search finds"},
+	{FindPrevious, []string{"N"}, "previous", "to the one before"},
 	{Copy, []string{"y", "ctrl+y"}, "copy", "copy the selected line, or the commands; ctrl+y while typing"},
 	{Bundle, []string{"b"}, "bundle", "write the case into one file for a colleague"},
 	{Open, []string{"o"}, "open bundle", "open a bundle from a colleague"},

@@ -14,6 +14,7 @@ import (
 	"amtmedic/tui/page"
 	"amtmedic/tui/page/start"
 	"amtmedic/tui/part/facts"
+	"amtmedic/tui/part/find"
 	"amtmedic/tui/part/input"
 	"amtmedic/tui/part/list"
 	"amtmedic/tui/part/text"
@@ -34,6 +35,7 @@ type Page struct {
 	all    bool
 	filter *input.Input
 	typing bool
+	find   find.Find
 }
 
 // New makes the page: the facts that decided when a verdict stands, else all.
@@ -51,10 +53,10 @@ func (p *Page) SetSize(w, h int) { p.w, p.h = min(w, maxWidth), h }
 func (p *Page) Road() bool { return true }
 
 // Typing reports whether a filter is being typed.
-func (p *Page) Typing() bool { return p.typing }
+func (p *Page) Typing() bool { return p.typing || p.find.Typing() }
 
-// Captures reports whether esc clears the filter.
-func (p *Page) Captures() bool { return p.filter != nil }
+// Captures reports whether esc ends a search or clears the filter.
+func (p *Page) Captures() bool { return p.filter != nil || p.find.On() }
 
 // Status is the header.
 func (p *Page) Status() (string, string) {
@@ -66,12 +68,16 @@ func (p *Page) Hints() []keymap.Hint {
 	if p.typing {
 		return []keymap.Hint{keymap.Do(keymap.Enter, "keep"), keymap.Do(keymap.Back, "clear"), {Action: keymap.Up, Word: "move", Key: "↑ ↓"}}
 	}
+	if p.find.Typing() {
+		return p.find.Hints()
+	}
 	word := "all facts"
 	if p.all {
 		word = "what decided"
 	}
-	return []keymap.Hint{keymap.Do(keymap.Panes, word), keymap.Do(keymap.Filter, ""), keymap.Do(keymap.Copy, ""), keymap.Do(keymap.Back, ""),
-		keymap.Do(keymap.Up, ""), keymap.Do(keymap.Down, ""), keymap.Do(keymap.PageUp, ""), keymap.Do(keymap.PageDown, ""), keymap.Do(keymap.Top, ""), keymap.Do(keymap.Bottom, "")}
+	hints := []keymap.Hint{keymap.Do(keymap.Panes, word), keymap.Do(keymap.Filter, "")}
+	return append(append(hints, p.find.Hints()...), keymap.Do(keymap.Copy, ""), keymap.Do(keymap.Back, ""),
+		keymap.Do(keymap.Up, ""), keymap.Do(keymap.Down, ""), keymap.Do(keymap.PageUp, ""), keymap.Do(keymap.PageDown, ""), keymap.Do(keymap.Top, ""), keymap.Do(keymap.Bottom, ""))
 }
 
 // list gives the facts that are shown, newest last.
@@ -101,6 +107,12 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	if p.typing && p.filter.Update(k) {
 		p.rows.To(0)
 		return nil
+	}
+	if !p.typing {
+		if to, took := p.find.Key(k, m, p.searched(p.list())); took {
+			p.rows.To(to)
+			return nil
+		}
 	}
 	switch {
 	case m.Is(k, keymap.Up):
@@ -134,6 +146,15 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// searched is what a search looks through: what the list says of each fact.
+func (p *Page) searched(fs []diag.Fact) find.Lines {
+	return find.Lines{N: len(fs), At: p.rows.Cursor(), Text: func(i int) string {
+		f := fs[i]
+		what, where := facts.Words(f)
+		return strings.Join(append([]string{f.Key, string(f.Vantage), what, where, facts.Value(f.Value), f.Probe}, f.Evidence...), " ")
+	}}
+}
+
 func (p *Page) copy() tea.Cmd {
 	fs := p.list()
 	if i := p.rows.Cursor(); i < len(fs) {
@@ -147,7 +168,7 @@ func (p *Page) copy() tea.Cmd {
 // View draws the list, and below it the selected fact.
 func (p *Page) View() []string {
 	fs := p.list()
-	head := p.head(len(fs))
+	head := p.head(fs)
 	down := detail
 	if p.h < 14 {
 		down = 3
@@ -171,7 +192,7 @@ func (p *Page) View() []string {
 	return text.Block(lines, p.w, p.h)
 }
 
-func (p *Page) head(n int) string {
+func (p *Page) head(fs []diag.Fact) string {
 	title := "What decided"
 	if p.all {
 		title = "All facts"
@@ -184,7 +205,10 @@ func (p *Page) head(n int) string {
 		}
 		head += "  / " + typed
 	}
-	return text.Sides(head, p.env.Paint(theme.Muted, fmt.Sprintf("%d shown", n)), p.w-1)
+	if p.find.On() {
+		head += "  " + p.find.View(p.env.Theme, p.searched(fs), p.w-20)
+	}
+	return text.Sides(head, p.env.Paint(theme.Muted, fmt.Sprintf("%d shown", len(fs))), p.w-1)
 }
 
 func (p *Page) empty() string {
@@ -214,6 +238,8 @@ func (p *Page) row(f diag.Fact, on bool) string {
 	switch {
 	case on:
 		left = p.env.Paint(theme.Selected, left)
+	case p.find.On():
+		left = p.env.Theme.Match(left, p.find.Value())
 	case p.filter != nil:
 		left = p.env.Theme.Match(left, p.filter.Value())
 	}

@@ -14,6 +14,7 @@ import (
 	"amtmedic/tui/page"
 	"amtmedic/tui/page/start"
 	"amtmedic/tui/part/facts"
+	"amtmedic/tui/part/find"
 	"amtmedic/tui/part/input"
 	"amtmedic/tui/part/list"
 	"amtmedic/tui/part/text"
@@ -32,6 +33,7 @@ type Page struct {
 	actions bool // only what was changed
 	filter  *input.Input
 	typing  bool
+	find    find.Find
 }
 
 // New makes the page.
@@ -47,10 +49,10 @@ func (p *Page) SetSize(w, h int) { p.w, p.h = w, h }
 func (p *Page) Road() bool { return true }
 
 // Typing reports whether a filter is being typed.
-func (p *Page) Typing() bool { return p.typing }
+func (p *Page) Typing() bool { return p.typing || p.find.Typing() }
 
-// Captures reports whether esc clears the filter.
-func (p *Page) Captures() bool { return p.filter != nil }
+// Captures reports whether esc ends a search or clears the filter.
+func (p *Page) Captures() bool { return p.filter != nil || p.find.On() }
 
 // Status is the header.
 func (p *Page) Status() (string, string) {
@@ -66,12 +68,16 @@ func (p *Page) Hints() []keymap.Hint {
 	if p.typing {
 		return []keymap.Hint{keymap.Do(keymap.Enter, "keep"), keymap.Do(keymap.Back, "clear")}
 	}
+	if p.find.Typing() {
+		return p.find.Hints()
+	}
 	word := "changes only"
 	if p.actions {
 		word = "everything"
 	}
-	return []keymap.Hint{keymap.Do(keymap.Panes, word), keymap.Do(keymap.Filter, ""), keymap.Do(keymap.Copy, ""), {Action: keymap.Bottom, Word: "follow"}, keymap.Do(keymap.Back, ""),
-		keymap.Do(keymap.Up, ""), keymap.Do(keymap.Down, ""), keymap.Do(keymap.PageUp, ""), keymap.Do(keymap.PageDown, ""), keymap.Do(keymap.Top, "")}
+	hints := []keymap.Hint{keymap.Do(keymap.Panes, word), keymap.Do(keymap.Filter, "")}
+	return append(append(hints, p.find.Hints()...), keymap.Do(keymap.Copy, ""), keymap.Hint{Action: keymap.Bottom, Word: "follow"}, keymap.Do(keymap.Back, ""),
+		keymap.Do(keymap.Up, ""), keymap.Do(keymap.Down, ""), keymap.Do(keymap.PageUp, ""), keymap.Do(keymap.PageDown, ""), keymap.Do(keymap.Top, ""))
 }
 
 // line is one entry.
@@ -108,6 +114,11 @@ func (p *Page) lines() []line {
 	return out
 }
 
+// searched is what a search looks through.
+func (p *Page) searched(ls []line) find.Lines {
+	return find.Lines{N: len(ls), At: p.rows.Cursor(), Text: func(i int) string { return p.env.Clock(ls[i].at) + " " + ls[i].kind + " " + ls[i].text }}
+}
+
 // Update takes keys.
 func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	k, ok := msg.(tea.KeyMsg)
@@ -117,6 +128,15 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	m := p.env.Keys
 	if p.typing && p.filter.Update(k) {
 		return nil
+	}
+	if !p.typing {
+		if to, took := p.find.Key(k, m, p.searched(p.lines())); took {
+			if to != p.rows.Cursor() {
+				p.rows.To(to)
+				p.follow = false
+			}
+			return nil
+		}
 	}
 	move := func(d int) {
 		p.rows.Move(d)
@@ -168,6 +188,9 @@ func (p *Page) View() []string {
 		}
 		out, h = append(out, "   / "+typed), h-1
 	}
+	if p.find.On() {
+		out, h = append(out, "   "+p.find.View(p.env.Theme, p.searched(ls), p.w-6)), h-1
+	}
 	detail := detail
 	if p.h < 12 {
 		detail = 0
@@ -199,8 +222,11 @@ func (p *Page) View() []string {
 			mark = p.env.Paint(theme.Accent, "*")
 		}
 		s := text.Cut(text.Fit(p.env.Clock(l.at), 10)+text.Fit(l.kind, 10)+l.text, p.w-5)
-		if on {
+		switch {
+		case on:
 			s = p.env.Paint(theme.Selected, s)
+		case p.find.On():
+			s = p.env.Theme.Match(s, p.find.Value())
 		}
 		out = append(out, " "+p.env.Theme.Pointer(on)+mark+" "+s)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/page"
+	"amtmedic/tui/part/find"
 	"amtmedic/tui/part/text"
 	"amtmedic/tui/theme"
 )
@@ -23,6 +24,8 @@ type Page struct {
 	lines func(w int) []string // the text for a width
 	w, h  int
 	top   int
+	find  find.Find
+	at    int // line that the search found
 }
 
 // maxWidth keeps lines readable.
@@ -118,14 +121,44 @@ func (p *Page) SetSize(w, h int) { p.w, p.h = w, h }
 // Road stands above when a case is open.
 func (p *Page) Road() bool { return p.road }
 
-// Typing never happens here.
-func (p *Page) Typing() bool { return false }
+// Typing reports whether a search is being typed.
+func (p *Page) Typing() bool { return p.find.Typing() }
+
+// Captures reports whether esc ends a search.
+func (p *Page) Captures() bool { return p.find.On() }
+
+// text gives the lines for the width of the page.
+func (p *Page) text() []string { return p.lines(max(1, min(p.w, maxWidth)-2)) }
+
+// searched is what a search looks through.
+func (p *Page) searched() find.Lines {
+	lines := p.text()
+	return find.Lines{N: len(lines), At: min(p.at, max(0, len(lines)-1)), Text: func(i int) string { return lines[i] }}
+}
+
+// search takes a key for the search; it brings the line that was found into the window.
+func (p *Page) search(k tea.KeyMsg) bool {
+	if !p.find.On() {
+		p.at = p.top
+	}
+	to, took := p.find.Key(k, p.env.Keys, p.searched())
+	if took {
+		p.at = to
+		if to < p.top || to >= p.top+p.h {
+			p.top = to - p.h/3
+		}
+		p.clamp()
+	}
+	return took
+}
 
 // Status is the header.
 func (p *Page) Status() (string, string) {
 	n := len(p.lines(min(p.w, maxWidth) - 2))
 	right := ""
-	if n > p.h {
+	if p.find.On() {
+		right = p.find.View(p.env.Theme, p.searched(), 44)
+	} else if n > p.h {
 		right = fmt.Sprintf("line %d of %d", p.top+1, n)
 	}
 	return p.title, right
@@ -133,8 +166,12 @@ func (p *Page) Status() (string, string) {
 
 // Hints lists the keys.
 func (p *Page) Hints() []keymap.Hint {
-	return []keymap.Hint{{Action: keymap.Down, Word: "scroll", Key: "↑ ↓"}, keymap.Do(keymap.PageDown, ""), keymap.Do(keymap.Copy, ""), keymap.Do(keymap.Back, ""),
-		keymap.Do(keymap.Up, ""), keymap.Do(keymap.PageUp, ""), keymap.Do(keymap.Top, ""), keymap.Do(keymap.Bottom, "")}
+	if p.find.Typing() {
+		return p.find.Hints()
+	}
+	hints := append([]keymap.Hint{{Action: keymap.Down, Word: "scroll", Key: "↑ ↓"}, keymap.Do(keymap.PageDown, "")}, p.find.Hints()...)
+	return append(hints, keymap.Do(keymap.Copy, ""), keymap.Do(keymap.Back, ""),
+		keymap.Do(keymap.Up, ""), keymap.Do(keymap.PageUp, ""), keymap.Do(keymap.Top, ""), keymap.Do(keymap.Bottom, ""))
 }
 
 // Update takes keys.
@@ -144,6 +181,9 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 		return nil
 	}
 	m := p.env.Keys
+	if p.search(k) {
+		return nil
+	}
 	switch {
 	case m.Is(k, keymap.Up):
 		p.top--
@@ -167,18 +207,26 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 }
 
 func (p *Page) clamp() {
-	n := len(p.lines(max(1, min(p.w, maxWidth)-2)))
+	n := len(p.text())
 	p.top = max(0, min(p.top, n-p.h))
 }
 
 // View draws the part of the text that is in the window.
 func (p *Page) View() []string {
 	p.clamp()
-	lines := p.lines(max(1, min(p.w, maxWidth)-2))
+	lines := p.text()
 	lines = lines[p.top:min(len(lines), p.top+p.h)]
 	out := make([]string, len(lines))
 	for i, l := range lines {
-		out[i] = strings.TrimRight(" "+l, " ")
+		mark := " "
+		switch {
+		case !p.find.On() || p.find.Value() == "":
+		case p.top+i == p.at:
+			mark, l = p.env.Theme.Pointer(true), p.env.Paint(theme.Selected, l)
+		case p.raw != "" && p.name == "explain":
+			l = p.env.Theme.Match(l, p.find.Value())
+		}
+		out[i] = strings.TrimRight(mark+l, " ")
 	}
 	return text.Block(out, p.w, p.h)
 }
