@@ -463,7 +463,7 @@ func TestSearch(t *testing.T) {
 		t.Error("esc leaves the search there")
 	}
 	d.keys("f", "type:nothing of the kind").want("nothing fits", "6 shown")
-	d.keys("esc", "l", "f", "type:nxdomain", "enter").want("search: nxdomain  1 of 1", "amt_version")
+	d.keys("esc", "l", "f", "type:nxdomain", "enter").want("search: nxdomain  1 of 1", "3.2.1")
 	d.keys("esc", "esc", ":", "type:explain rc-x", "enter", "f", "type:line", "enter").want("search: line")
 	before := d.frame()
 	for range 25 {
