@@ -92,7 +92,9 @@ func (c *Conn) nextRecord() (typ byte, data []byte, err error) {
 	if c.version == 0 && (typ < recordCCS || typ > recordData || version>>8 != 3 || n > maxCiphertext) {
 		return 0, nil, &NotTLSError{append([]byte(nil), head[:min(len(head), 64)]...)}
 	}
-	if c.version != 0 && version != c.version {
+	// A client that does not accept the server's version says so in a record of its own version.
+	early := typ == recordAlert && c.in.guard == nil && version>>8 == 3
+	if c.version != 0 && version != c.version && !early {
 		return 0, nil, c.fail(AlertProtocolVersion, fmt.Errorf("record of %s in a session of %s", VersionName(version), VersionName(c.version)))
 	}
 	if n > maxCiphertext {

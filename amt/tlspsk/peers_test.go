@@ -83,6 +83,7 @@ type peer struct {
 	out  io.ReadCloser
 	said *gather
 	addr string // of a server
+	wait func() // until the program has ended and all that it said is in said
 }
 
 // start runs a program until the test ends.
@@ -98,9 +99,10 @@ func start(t testing.TB, program string, args ...string) *peer {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	p.wait = sync.OnceFunc(func() { _ = p.cmd.Wait() })
 	t.Cleanup(func() {
 		cancel()
-		_ = p.cmd.Wait()
+		p.wait()
 		if t.Failed() {
 			t.Logf("%s %s\n%s", program, strings.Join(args, " "), p.said)
 		}

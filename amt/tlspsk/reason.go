@@ -146,6 +146,8 @@ func (e *AlertError) reason() Reason {
 		return ReasonClosed
 	case e.Sent && e.Alert != AlertBadRecordMAC && e.Alert != AlertDecryptError:
 		return ReasonProtocol // the peer broke a rule
+	case e.Alert == AlertProtocolVersion && e.Step < StepFinished:
+		return ReasonVersion // of a client too, that refuses the server's choice
 	case e.Step == StepFinished:
 		return reasonAfterKey(e.Alert)
 	case e.Step == StepHello:
@@ -166,7 +168,7 @@ func reasonBeforeHello(a Alert) Reason {
 	switch a {
 	case AlertHandshakeFailure, AlertInsufficientSecurity:
 		return ReasonSuite
-	case AlertProtocolVersion, AlertInappropriateFallback:
+	case AlertInappropriateFallback:
 		return ReasonVersion
 	}
 	return ReasonProtocol
