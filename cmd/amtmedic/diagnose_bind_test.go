@@ -16,6 +16,7 @@ import (
 	"amtmedic/diag"
 	"amtmedic/diag/check"
 	"amtmedic/diag/flow"
+	"amtmedic/diag/journal"
 	"amtmedic/diag/remedy"
 	"amtmedic/diag/site"
 )
@@ -183,17 +184,15 @@ func TestDiagnoseBIND(t *testing.T) {
 // caseFacts gives the facts of a case as they lie on disk.
 func caseFacts(t *testing.T, id string) string {
 	t.Helper()
-	found, _ := filepath.Glob(filepath.Join(os.Getenv("AMTMEDIC_HOME"), "*", id, "facts.jsonl"))
-	more, _ := filepath.Glob(filepath.Join(os.Getenv("AMTMEDIC_HOME"), id, "facts.jsonl"))
-	for _, name := range append(found, more...) {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
+	dir, err := journal.Dir()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("case %s has no facts under %s", id, os.Getenv("AMTMEDIC_HOME"))
-	return ""
+	b, err := os.ReadFile(filepath.Join(dir, id, "facts.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // TestRepairBIND: the walk's remedy writes the record by a signed update, the road is green there,

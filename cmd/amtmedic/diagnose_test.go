@@ -182,3 +182,29 @@ func TestDiagnoseCaptures(t *testing.T) {
 		t.Errorf("verdict %q by %v; %s\n%s", v.Verdict, v.DecidedBy, stderr, facts)
 	}
 }
+
+// TestDiagnoseLive listens on the loopback of a network of its own, in which a hello is refused.
+func TestDiagnoseLive(t *testing.T) {
+	if os.Getenv("AMTMEDIC_LONG") != "1" {
+		t.Skip("AMTMEDIC_LONG is not 1")
+	}
+	t.Setenv("AMTMEDIC_HOME", t.TempDir())
+	for _, name := range []string{"unshare", "ip"} {
+		if _, err := exec.LookPath(name); err != nil || os.Getuid() != 0 {
+			missing(t, name+" and root are needed for a network of its own")
+		}
+	}
+	var stdout, stderr safeBuffer
+	cmd := exec.Command("unshare", "-n", "sh", "-c", `ip link set lo up
+(sleep 2; amtmedic hello send --to 127.0.0.1 --uuid `+walkUUID+` --pid 0000-037M >/dev/null 2>&1) &
+exec amtmedic diagnose --json --interface lo --resolver 127.0.0.1:9 --answer client.me_addr=127.0.0.1 --answer client.server_override=127.0.0.1 --answer srv.amtconfig=stopped`)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	begin := time.Now()
+	_ = cmd.Run()
+	if code := cmd.ProcessState.ExitCode(); code != exitFound || time.Since(begin) > 40*time.Second {
+		t.Errorf("exit %d after %v: %s%s", code, time.Since(begin), stdout.String(), stderr.String())
+	}
+	want(t, stdout.String(), `"verdict":"rc-amtconfig-stopped"`)
+	want(t, caseFacts(t, caseOf(t, stdout.String())), `"key":"wire.client.syn","value":{"dst":"127.0.0.1:9971"`, `"key":"wire.client.rst","value":{`, `"key":"wire.client.hello","value":"none"`)
+	t.Logf("listened for %v", time.Since(begin).Round(time.Second))
+}

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"amtmedic/amt"
@@ -52,8 +53,8 @@ func helloFact(c store.Client) (diag.Fact, bool) {
 	default:
 		return diag.Fact{}, false
 	}
-	if c.IP != "" {
-		v["src"] = c.IP
+	if a, err := netip.ParseAddr(c.IP); err == nil {
+		v["src"] = a.String()
 	}
 	return diag.Fact{At: c.LastHello, Vantage: diag.AtServer, Key: "wire.server.hello", Value: v}, true
 }

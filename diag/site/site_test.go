@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -86,9 +87,9 @@ func valueOf(s flow.Snapshot, key string, from diag.Vantage) any {
 }
 
 // recent copies a recorded capture so that it ended a moment ago, and leaves all else as it was.
-func recent(t *testing.T, name string) string {
+func recent(t *testing.T, dir, name string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name+".pcap"))
+	b, err := os.ReadFile(filepath.Join(dir, name+".pcap"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,13 +109,43 @@ func recent(t *testing.T, name string) string {
 }
 
 // both gives the two captures of one recording.
-func both(t *testing.T, name string) []Capture {
+func both(t *testing.T, dir, name string) []Capture {
 	t.Helper()
-	return []Capture{{diag.AtClient, recent(t, name+"-client")}, {diag.AtServer, recent(t, name+"-server")}}
+	return []Capture{{diag.AtClient, recent(t, dir, name+"-client")}, {diag.AtServer, recent(t, dir, name+"-server")}}
 }
 
 // TestCaptures: what tcpdump recorded at both sides leads to the verdict of the catalogue's table 6.3.
-func TestCaptures(t *testing.T) {
+func TestCaptures(t *testing.T) { judgeCaptures(t, "testdata") }
+
+// TestCapturesAgain records them anew, with the kernel and tcpdump of this machine.
+func TestCapturesAgain(t *testing.T) {
+	if os.Getenv("AMTMEDIC_LONG") != "1" {
+		t.Skip("AMTMEDIC_LONG is not 1")
+	}
+	for _, name := range []string{"python3", "ip", "nft", "tcpdump"} {
+		if _, err := exec.LookPath(name); err != nil || os.Getuid() != 0 {
+			if os.Getenv("CI") != "" {
+				t.Fatalf("%s and root are needed", name)
+			}
+			t.Skipf("%s and root are needed", name)
+		}
+	}
+	script, err := filepath.Abs(filepath.Join("testdata", "record.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "python3", script)
+	cmd.Dir = t.TempDir()
+	if err := os.Chmod(cmd.Dir, 0o777); err != nil { // tcpdump gives its rights away
+		t.Fatal(err)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	judgeCaptures(t, cmd.Dir)
+}
+
+func judgeCaptures(t *testing.T, dir string) {
 	for _, tt := range []struct {
 		name, verdict string
 		conf          diag.Confidence
@@ -129,7 +160,7 @@ func TestCaptures(t *testing.T) {
 		{"delivered", "ok-waiting-retry", diag.Likely, nil}, // nothing but the wire was looked at
 	} {
 		t.Run(tt.name+" "+tt.verdict, func(t *testing.T) {
-			_, s := walk(t, at(t, Options{Captures: both(t, tt.name)}, "192.0.2.7/24"), tt.given...)
+			_, s := walk(t, at(t, Options{Captures: both(t, dir, tt.name)}, "192.0.2.7/24"), tt.given...)
 			if s.Judgement.Verdict != tt.verdict || s.Judgement.Confidence != tt.conf {
 				t.Errorf("verdict %q %s by %v, want %s; problems %q", s.Judgement.Verdict, s.Judgement.Confidence, s.Judgement.DecidedBy, tt.verdict, s.Problems)
 			}
@@ -152,7 +183,7 @@ func TestCaptures(t *testing.T) {
 // TestCapturesPID: the hello on the wire against the PID map of the core.
 func TestCapturesPID(t *testing.T) {
 	db := database(t)
-	w := at(t, Options{Captures: both(t, "delivered"), Database: db}, "192.0.2.7/24")
+	w := at(t, Options{Captures: both(t, "testdata", "delivered"), Database: db}, "192.0.2.7/24")
 	_, s := walk(t, w)
 	if s.Judgement.Verdict != "rc-pid-unknown" || s.Judgement.UUID != testUUID {
 		t.Errorf("verdict %q of %q by %v; problems %q", s.Judgement.Verdict, s.Judgement.UUID, s.Judgement.DecidedBy, s.Problems)
@@ -317,7 +348,7 @@ func (r told) Until(time.Time, string) {}
 // TestCaptureOfSeveral: a file with several clients waits until it is known which is ours, and is
 // read again then, once.
 func TestCaptureOfSeveral(t *testing.T) {
-	file := recent(t, "blocked-client")
+	file := recent(t, "testdata", "blocked-client")
 	w := at(t, Options{Captures: []Capture{{diag.AtClient, file}}}, "192.0.2.7/24")
 	wk, s := walk(t, w)
 	if len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "2 clients speak here") || valueOf(s, "wire.client.syn", "") != nil {
