@@ -67,7 +67,7 @@ func (m *model) alone() bool { return m.o.Walker != nil || m.o.First != nil }
 
 // open makes a walker the case of the screen.
 func (m *model) open(w flow.Walker, close func() error) {
-	m.feed, m.seen = newFeed(m.ctx, w, close), 0
+	m.feed, m.seen, m.noticed = newFeed(m.ctx, w, close), 0, ""
 	m.env.Snap, m.env.Ask = &flow.Snapshot{}, nil
 	var bottom []page.Page
 	if !m.alone() {

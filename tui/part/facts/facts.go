@@ -26,13 +26,14 @@ func Words(f diag.Fact) (what, where string) {
 		return o.Str("addr") + " → " + listOr(o, "name", "no name"), ""
 	case o.Str("dst") != "" && strings.HasPrefix(f.Key, "wire."):
 		kind := f.Key[strings.LastIndexByte(f.Key, '.')+1:]
-		what := strings.ToUpper(kind) + " "
-		if src := o.Str("src"); src != "" {
-			what += src + " → "
-		} else {
-			what += "→ "
+		what := strings.ToUpper(kind)
+		if carries := hello(o); carries != "" {
+			what += " " + carries + ","
 		}
-		return what + o.Str("dst") + hello(o), ""
+		if src := o.Str("src"); src != "" {
+			what += " " + src
+		}
+		return strings.TrimSuffix(what, ",") + arrow + o.Str("dst"), ""
 	}
 	return plain(f), ""
 }
@@ -76,6 +77,7 @@ func listOr(o diag.Obj, field, none string) string {
 	return none
 }
 
+// hello says what a hello carries; it goes before the addresses, since lines are cut at the end.
 func hello(o diag.Obj) string {
 	var parts []string
 	if pid := o.Str("pid"); pid != "" {
@@ -90,7 +92,7 @@ func hello(o diag.Obj) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return ", " + strings.Join(parts, ", ")
+	return strings.Join(parts, ", ")
 }
 
 // Value gives the value of a fact in one line: yes and no, lists with commas, objects as

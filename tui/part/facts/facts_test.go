@@ -31,7 +31,7 @@ func TestWords(t *testing.T) {
 		"reverse":         {"dns.reverse", m("addr", "10.0.0.1"), "10.0.0.1 → no name", ""},
 		"SYN":             {"wire.client.syn", m("dst", "10.1.0.10:9971", "src", "10.20.0.7:16994"), "SYN 10.20.0.7:16994 → 10.1.0.10:9971", ""},
 		"no SYN":          {"wire.client.syn", "none", "SYN: none seen", ""},
-		"hello":           {"wire.server.hello", m("dst", "10.1.0.10:9971", "pid", "4KRG65QT", "version", 2.0, "retry", 3.0), "HELLO → 10.1.0.10:9971, PID 4KRG65QT, version 2, retry 3", ""},
+		"hello":           {"wire.server.hello", m("dst", "10.1.0.10:9971", "pid", "4KRG65QT", "version", 2.0, "retry", 3.0), "HELLO PID 4KRG65QT, version 2, retry 3 → 10.1.0.10:9971", ""},
 		"truth":           {"client.enabled", true, "AMT enabled: yes", ""},
 		"empty text":      {"client.suffix", "", "the ME's DNS suffix: (empty)", ""},
 		"empty list":      {"srv.listen", l(), "service listens on: nothing", ""},

@@ -10,7 +10,7 @@ import (
 var labels = map[string]string{
 	"case.method":            "wanted method",
 	"client.amt_version":     "AMT version",
-	"client.enable_kind":     "AMT is switched",
+	"client.enable_kind":     "AMT switch",
 	"client.enabled":         "AMT enabled",
 	"client.ip_mode":         "the ME's address",
 	"client.mebx_password":   "MEBx password",
