@@ -190,6 +190,10 @@ func (j *judge) records() {
 			j.bad(at, CodeRecordType, "record %d has the type 0, which means invalid, and is marked valid", i+1)
 			continue
 		}
+		if r.Type == 0 && uint32(i) >= j.f.Consumed {
+			j.bad(at, CodeRecordType, "record %d has the type 0, which means invalid, and is not one of the %d that the header counts as used", i+1, j.f.Consumed)
+			continue
+		}
 		if !r.Valid() {
 			continue
 		}

@@ -159,6 +159,8 @@ func TestDefects(t *testing.T) {
 		{"password for HP", set(0x230, "P@ss<0rd"), []string{"+maker-password"}},
 		{"variable runs out of the record", put16(0x24c, 800), []string{"variable-cut", "half-pair"}},
 		{"record type", put16(0x200, 7), []string{"record-type"}},
+		{"record of zeros", func(b []byte) []byte { clear(b[0x400:]); return b }, []string{"record-type", "+used", "+counter"}},
+		{"used record of zeros", func(b []byte) []byte { clear(b[0x200:0x400]); b[32] = 1; return b }, []string{"+used"}},
 		{"record header length", put16(0x212, 20), []string{"record-header"}},
 		{"unknown variable", put16(0x248, 9), []string{"half-pair", "+unknown-variable"}},
 		{"order", func(b []byte) []byte { copy(b[0x218:], slices.Concat(b[0x238:0x270], b[0x218:0x238])); return b }, []string{"order"}},

@@ -56,6 +56,9 @@ const (
 // maxSlots bounds one directory: 65,536 slots are the most that FAT allows.
 const maxSlots = 65536
 
+// readSize is how many bytes of a directory are read at once.
+const readSize = 64 << 10
+
 // rootSlots reads the root directory up to its end mark. fault says what is wrong with it.
 func (v *volume) rootSlots() (slots []Slot, fault string, err error) {
 	if v.kind == FAT32 {
@@ -97,7 +100,7 @@ type dir struct {
 
 // read takes n bytes of slots at an offset of the medium.
 func (d *dir) read(at int64, n int) error {
-	b := make([]byte, min(n, windowSize))
+	b := make([]byte, min(n, readSize))
 	for read := 0; read < n && !d.done; read += len(b) {
 		b = b[:min(len(b), n-read)]
 		if k, err := d.v.r.ReadAt(b, at+int64(read)); err != nil {

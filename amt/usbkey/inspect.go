@@ -293,6 +293,10 @@ func nameList(names []string) string {
 
 // file judges the clusters and the content of SETUP.BIN.
 func (in *inspection) file(s Slot) error {
+	if s.Size > MaxSetup {
+		in.bad(s.Name, CodeContent, "the entry says %d bytes; no setup.bin is larger than %s", s.Size, bytesWords(MaxSetup))
+		return nil
+	}
 	c, err := in.v.chainOf(s.Cluster, s.Size)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 const (
 	maxDepth = 8
 	maxFiles = 20000
+	maxSeen  = 1 << 20 // slots of all directories together
 )
 
 // found is a file of a volume.
@@ -37,14 +38,16 @@ func (v *volume) files() ([]found, error) {
 type walk struct {
 	v    *volume
 	seen map[uint32]bool // directories by their first cluster
+	n    int             // slots
 	list []found
 }
 
 func (w *walk) dir(slots []Slot, path []string) error {
+	w.n += len(slots)
 	for _, s := range slots {
 		at := append(append([]string{}, path...), s.Shown())
 		switch {
-		case len(w.list) >= maxFiles:
+		case len(w.list) >= maxFiles || w.n >= maxSeen:
 			return nil
 		case s.Kind == KindFile:
 			w.list = append(w.list, found{w.v, at, s})
@@ -101,7 +104,7 @@ func (in *inspection) missing(slots []Slot) error {
 	default:
 		in.bad(where, CodeMissing, "there is no SETUP.BIN in the root%s", holds(slots))
 	}
-	if len(misnamed) == 1 {
+	if len(misnamed) == 1 && one.slot.Size <= MaxSetup {
 		if c, err := in.v.chainOf(one.slot.Cluster, one.slot.Size); err == nil {
 			in.r.Contiguous = c.contiguous()
 		}

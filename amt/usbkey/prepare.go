@@ -56,7 +56,7 @@ func Prepare(ctx context.Context, m Medium, size int64, setup []byte, f Format) 
 	for _, p := range pieces {
 		w.total += 2 * int64(len(p.b)) // written and read back
 	}
-	w.total += 2 * sectorSize
+	w.total += 3 * sectorSize // the boot sector: cleared, written, read back
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -124,8 +124,9 @@ const (
 	entryEnd  = 0x0ffffff8 // and above
 )
 
-// windowSize is how much of a FAT is read at once.
-const windowSize = 64 << 10
+// windowSize is how much of a FAT is read at once. It is small, because a hostile chain can make every
+// step go to another piece.
+const windowSize = 4 << 10
 
 // next gives the FAT entry of a cluster, widened to the values of FAT32.
 func (v *volume) next(cluster uint32) (uint32, error) {
