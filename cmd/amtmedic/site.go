@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -117,10 +118,36 @@ func (o *siteOptions) check() error {
 			return &amt.Error{Op: "read --suffix", Subject: plain(s), Err: errors.New("this is no domain name"), Hint: "for example --suffix corp.example; that the client has none is --answer client.suffix="}
 		}
 	}
+	if err := databaseForm(*o.db); err != nil {
+		return &amt.Error{Op: "read --db", Subject: plain(*o.db), Err: err, Hint: "name the database file of amtmedic serve; without --db none is read, unless this machine is the server"}
+	}
 	if s := *o.iface; s != "" {
 		if _, err := net.InterfaceByName(s); err != nil {
 			return &amt.Error{Op: "listen on", Subject: plain(s), Err: capture.ErrNoInterface, Hint: "this machine has " + interfaceNames()}
 		}
+	}
+	return nil
+}
+
+// databaseForm refuses what is there and cannot be a database. That one is missing or cannot be
+// opened is a finding.
+func databaseForm(path string) error {
+	fi, err := os.Stat(path)
+	if err != nil || path == "" || fi.Mode().IsRegular() && fi.Size() == 0 {
+		return nil
+	}
+	if !fi.Mode().IsRegular() {
+		return errors.New("this is no regular file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil // which the probe says
+	}
+	defer f.Close()
+	const magic = "SQLite format 3\x00" // https://www.sqlite.org/fileformat.html 1.3.1
+	head := make([]byte, len(magic))
+	if _, err := io.ReadFull(f, head); err != nil || string(head) != magic {
+		return errors.New("this file is no database")
 	}
 	return nil
 }
