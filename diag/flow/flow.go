@@ -100,6 +100,9 @@ type Snapshot struct {
 	Notice    string   // a line for the footer: what just happened, or went wrong
 	Problems  []string // what could not be looked at, why, and a line "hint: ..." where there is a next step: one for each probe whose last run failed
 	Client    []string // the simulated PC's screen, nil elsewhere
+	// Here tells which remedies of the judgement this program can do here by itself; the others are
+	// steps by hand, whatever kind the catalogue gives them.
+	Here map[string]bool
 }
 
 // Walker is what faces see of a walk. All methods return at once, except those with a context.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -43,8 +44,9 @@ type Walk struct {
 	skipped   map[string]bool
 	again     []string // question ids to ask once more, whatever is known
 	stop      context.CancelFunc
-	restarted bool         // the hello was restarted: what comes of it is worth waiting for
-	then      *diag.Remedy // the next step of the repair plan, after a repair
+	restarted bool            // the hello was restarted: what comes of it is worth waiting for
+	then      *diag.Remedy    // the next step of the repair plan, after a repair
+	here      map[string]bool // remedies that can be done here
 	undo      func(context.Context) error
 	undoOf    Action
 }
@@ -110,8 +112,13 @@ func (w *Walk) judge() {
 	if w.o.Journal != nil {
 		j.Case = w.o.Journal.ID()
 	}
+	here := map[string]bool{}
+	for _, r := range j.Remedies {
+		a, ok := w.o.World.Action(&j, r)
+		here[r.ID] = ok && !a.ByHand && !w.o.ReadOnly
+	}
 	w.mu.Lock()
-	w.j = j
+	w.j, w.here = j, here
 	w.mu.Unlock()
 	w.signal()
 }
@@ -170,7 +177,7 @@ func (w *Walk) Snapshot() Snapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := Snapshot{World: w.o.World.Name(), Now: w.o.World.Now(), Judgement: w.j, Step: w.step, Facts: slices.Clone(w.facts),
-		Actions: slices.Clone(w.actions), Notice: w.notice}
+		Actions: slices.Clone(w.actions), Notice: w.notice, Here: maps.Clone(w.here)}
 	s.Step.Seen = slices.Clone(w.step.Seen)
 	for _, p := range w.problems {
 		s.Problems = append(s.Problems, p.text)

@@ -109,6 +109,7 @@ func atDHCP(done string, do func(*World), steps ...string) repair {
 // byHand is a repair in steps, which the practice world takes itself when it is applied.
 func byHand(r diag.Remedy, where string, steps []string, do func(context.Context) (string, error)) remedy.Action {
 	return remedy.Action{
+		ByHand: true,
 		Plan: func(context.Context) (remedy.Plan, error) {
 			return remedy.Plan{Title: r.Text, Rows: []remedy.Row{{Label: "where", Text: where}}, ByHand: steps}, nil
 		},

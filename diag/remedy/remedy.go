@@ -31,4 +31,6 @@ type Action struct {
 	Plan  func(ctx context.Context) (Plan, error)
 	Apply func(ctx context.Context, inputs map[string]string) (done string, err error)
 	Undo  func(ctx context.Context) error // nil when there is none
+	// ByHand marks what a person does step by step; Apply then takes the steps in a practice world.
+	ByHand bool
 }

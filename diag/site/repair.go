@@ -29,13 +29,19 @@ func (w *World) Action(_ *diag.Judgement, r diag.Remedy) (remedy.Action, bool) {
 	case r.ID == "rm-pps-mismatch" && db != "":
 		return remedy.EnterPair(remedy.Pairs{ID: r.ID, Target: db, PID: amt.PID(v.PID()), Replace: true, Options: w.o.Store}), true
 	case r.ID == "rm-amtconfig-stopped" && db != "" && w.standsAt(v) == diag.AtServer:
-		h := remedy.NewHelloServer(remedy.Listener{ID: r.ID, Target: db, Options: w.o.Store})
-		w.mu.Lock()
-		w.servers = append(w.servers, h)
-		w.mu.Unlock()
-		return h.Action(), true
+		return w.listener(r.ID, db).Action(), true
 	}
 	return remedy.Action{}, false
+}
+
+// listener gives the hello server of this walk, made once.
+func (w *World) listener(id, db string) *remedy.HelloServer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.servers) == 0 {
+		w.servers = append(w.servers, remedy.NewHelloServer(remedy.Listener{ID: id, Target: db, Options: w.o.Store}))
+	}
+	return w.servers[0]
 }
 
 // record is the CNAME that the client needs; false while name, target or DNS server are not known.

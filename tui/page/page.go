@@ -137,3 +137,11 @@ type (
 
 // Send gives the command that delivers an intent.
 func Send(m tea.Msg) tea.Cmd { return func() tea.Msg { return m } }
+
+// Automatic reports whether this program can do a remedy here by itself.
+func (e *Env) Automatic(r diag.Remedy) bool {
+	if can, known := e.Snap.Here[r.ID]; known {
+		return can
+	}
+	return r.Kind == "automatic"
+}

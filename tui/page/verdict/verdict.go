@@ -281,7 +281,7 @@ func (p *Page) remedyRow(i, w int, short bool) []string {
 	p.rows.Set(len(j.Remedies), max(1, len(j.Remedies)))
 	on := i == p.rows.Cursor()
 	kind := "by hand"
-	if r.Kind == "automatic" {
+	if p.env.Automatic(r) {
 		kind = "automatic"
 	}
 	bare := kind

@@ -193,7 +193,7 @@ func (p *Page) planned(w int) []string {
 		lines = append(lines, "  "+p.env.Paint(theme.Selected, l))
 	}
 	kind := "by hand"
-	if r.Kind == "automatic" {
+	if p.env.Automatic(*r) {
 		kind = "automatic"
 	}
 	if r.Destructive {
