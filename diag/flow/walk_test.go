@@ -262,6 +262,9 @@ func TestRepair(t *testing.T) {
 	walk := start(t, w)
 	s := until(t, walk, flow.Decided)
 	r := s.Judgement.Remedies[0]
+	if !s.Here[r.ID] || s.Here["rm-restart-hello"] {
+		t.Errorf("can be done here: %v", s.Here)
+	}
 	plan, automatic, err := walk.Preview(ctx, r)
 	if err != nil || !automatic || plan.Title != "start it" || slices.Contains(w.done(), "apply") {
 		t.Fatalf("preview %+v %v %v after %v", plan, automatic, err, w.done())
