@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 
@@ -22,8 +23,9 @@ type plainWalk struct {
 	walk  *flow.Walk
 	in    <-chan string
 	out   io.Writer
-	shown string // what the last printed step was
-	seen  int    // lines of "seen so far" that were printed
+	shown string   // what the last printed step was
+	seen  int      // lines of "seen so far" that were printed
+	tty   *os.File // where a person types; nil when lines come from elsewhere
 }
 
 // readLines gives the lines of r until it ends.
@@ -240,22 +242,50 @@ func (p *plainWalk) repair(ctx context.Context, r diag.Remedy) (bool, error) {
 func (p *plainWalk) inputs(ctx context.Context, plan remedy.Plan) (map[string]string, error) {
 	in := map[string]string{}
 	for _, f := range plan.Fields {
-		note := ""
-		if f.Secret {
-			note = ", shown as you type"
+		for {
+			l, err := p.field(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			if f.Check != nil {
+				if err := f.Check(l); err != nil {
+					p.say("%v", err)
+					continue
+				}
+			}
+			in[f.Name] = l
+			break
 		}
-		l, err := p.line(ctx, fmt.Sprintf("%s (%s%s): ", f.Label, f.Hint, note))
-		if err != nil {
-			return nil, err
-		}
-		in[f.Name] = l
 	}
 	return in, nil
+}
+
+// field asks for one input. What is secret is not shown while it is typed.
+func (p *plainWalk) field(ctx context.Context, f remedy.Field) (string, error) {
+	prompt := plain(f.Label)
+	if f.Hint != "" {
+		prompt += " (" + plain(f.Hint) + ")"
+	}
+	if !f.Secret || p.tty == nil {
+		return p.line(ctx, prompt+": ")
+	}
+	show, err := hideTyping(p.tty)
+	if err != nil {
+		return p.line(ctx, prompt+", shown as you type: ")
+	}
+	defer func() {
+		show()
+		p.gap()
+	}()
+	return p.line(ctx, prompt+", not shown as you type: ")
 }
 
 // showPlain walks in scrolling text.
 func showPlain(e *env, walk *flow.Walk) (int, error) {
 	p := &plainWalk{walk: walk, in: readLines(e.ctx, e.stdin), out: e.stdout}
+	if f, ok := e.stdin.(*os.File); ok && isTerminal(f) {
+		p.tty = f
+	}
 	s, err := p.run(e.ctx)
 	if e.ctx.Err() != nil {
 		return exitInterrupt, &amt.Error{Op: "walk", Err: errors.New("interrupted")}

@@ -1,0 +1,13 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || windows)
+
+package main
+
+import (
+	"errors"
+	"os"
+)
+
+// hideTyping is not known for this system.
+func hideTyping(*os.File) (show func(), err error) {
+	return nil, errors.New("hide what is typed: not possible on this system")
+}
