@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"amtmedic/amt"
@@ -16,12 +17,14 @@ import (
 // readState is what became of a capture file: as what it was read, and whether it told anything. One
 // with several clients tells nothing until it is known which is ours.
 type readState struct {
-	stamp string
-	told  bool
+	stamp   string
+	told    bool
+	several bool // clients speak in it, and none was known to be ours
 }
 
 // captures gives the probes of the capture files. Each file is read once, unless it has grown, or
-// could not be used before the client was known.
+// could not be used before the client was known. While one file leaves open which client is ours, no
+// other is read: its only client would be taken for ours.
 func (w *World) captures(v *diag.View) []probe.Probe {
 	var out []probe.Probe
 	for _, c := range w.o.Captures {
@@ -29,7 +32,7 @@ func (w *World) captures(v *diag.View) []probe.Probe {
 		w.mu.Lock()
 		was, before := w.read[c]
 		w.mu.Unlock()
-		if before && was.told && was.stamp == stamp {
+		if before && was.told && was.stamp == stamp || !before && w.open() && whose(v) == "" {
 			continue
 		}
 		p := w.capture(c, v, stamp)
@@ -41,6 +44,18 @@ func (w *World) captures(v *diag.View) []probe.Probe {
 		out = append(out, p)
 	}
 	return out
+}
+
+// open: a file that was read leaves open which client is ours.
+func (w *World) open() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.read {
+		if r.several {
+			return true
+		}
+	}
+	return false
 }
 
 // whose names the client that a file is read for, empty while it is not known.
@@ -81,7 +96,7 @@ func (w *World) capture(c Capture, v *diag.View, stamp string) probe.Probe {
 		err := run(ctx, told)
 		if ctx.Err() == nil {
 			w.mu.Lock()
-			w.read[c] = readState{stamp, told.told}
+			w.read[c] = readState{stamp, told.told, !told.told && strings.Contains(told.last, severalWords)}
 			w.mu.Unlock()
 		}
 		if err = errors.Join(append(odd.list(), err)...); err != nil {
@@ -127,6 +142,9 @@ func (o *oddities) list() []error {
 	defer o.mu.Unlock()
 	return o.errs
 }
+
+// severalWords is what the scan says of a file in which nobody can be told from others.
+const severalWords = "none is known to be ours"
 
 // teller notes whether a probe gave facts, and the last words that it said.
 type teller struct {

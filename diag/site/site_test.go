@@ -348,21 +348,40 @@ func (r told) Until(time.Time, string) {}
 // TestCaptureOfSeveral: a file with several clients waits until it is known which is ours, and is
 // read again then, once.
 func TestCaptureOfSeveral(t *testing.T) {
-	file := recent(t, "testdata", "blocked-client")
-	w := at(t, Options{Captures: []Capture{{diag.AtClient, file}}}, "192.0.2.7/24")
+	w := at(t, Options{Captures: both(t, "testdata", "blocked")}, "192.0.2.7/24")
 	wk, s := walk(t, w)
-	if len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "2 clients speak here") || valueOf(s, "wire.client.syn", "") != nil {
-		t.Fatalf("problems %q, facts %d", s.Problems, len(s.Facts))
+	if len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "2 clients speak here") || s.Judgement.Verdict != "" || s.Judgement.UUID != "" {
+		t.Fatalf("problems %q, verdict %q of %q", s.Problems, s.Judgement.Verdict, s.Judgement.UUID)
 	}
-	_, s = walk(t, at(t, Options{Captures: []Capture{{diag.AtClient, file}}}, "192.0.2.7/24"), known("client.me_addr", "127.77.1.7"))
-	if len(s.Problems) != 0 || valueOf(s, "wire.client.syn", diag.AtClient) == nil {
-		t.Errorf("with its address: problems %q", s.Problems)
+	for _, f := range s.Facts {
+		if strings.HasPrefix(f.Key, "wire.") {
+			t.Errorf("said of one who may be another: %s %v", f.Key, f.Value)
+		}
 	}
-	n := len(s.Facts)
+	if err := wk.Answer("client.me_addr", -1, "127.77.1.7"); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); s.Judgement.Verdict != "rc-fw-9971-blocked" && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		s = settle(t, wk)
+	}
+	if s.Judgement.Verdict != "rc-fw-9971-blocked" || len(s.Problems) != 0 || valueOf(s, "wire.client.syn", diag.AtClient) == nil {
+		t.Errorf("with its address: verdict %q, problems %q", s.Judgement.Verdict, s.Problems)
+	}
+	n := seen(s)
 	wk.Recheck("")
-	if s = settle(t, wk); len(s.Facts) > n {
-		t.Errorf("read again: %d facts, were %d", len(s.Facts), n)
+	if s = settle(t, wk); seen(s) > n {
+		t.Errorf("read again: %d facts of the wire, were %d", seen(s), n)
 	}
+}
+
+// seen counts the facts of the wire.
+func seen(s flow.Snapshot) (n int) {
+	for _, f := range s.Facts {
+		if strings.HasPrefix(f.Key, "wire.") {
+			n++
+		}
+	}
+	return n
 }
 
 // TestCaptureProblems: what is wrong with a file is told, and what stands before the fault counts.
