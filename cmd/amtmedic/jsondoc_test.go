@@ -57,7 +57,7 @@ func (d jsonDoc) has(section, path string) bool {
 	if rest, ok := strings.CutPrefix(path, "hello."); ok && section == "capture scan" {
 		return d.has("hello decode", rest)
 	}
-	if head, rest, ok := strings.Cut(path, "[]."); ok && slices.Contains([]string{"problems", "notes", "taken"}, head) && d[section][head] {
+	if head, rest, ok := strings.Cut(path, "[]."); ok && slices.Contains([]string{"problems", "notes", "taken", "changes"}, head) && d[section][head] {
 		return d["Problem"][rest]
 	}
 	for _, whole := range []string{"added[]", "removed[]", "changed[].before", "changed[].after", "contradictions[].facts[]"} {
@@ -183,6 +183,7 @@ func TestDocJSON(t *testing.T) {
 		{"keys check", []string{"keys", "generate", "--count", "2", "--reveal"}},
 		{"keys check", []string{"keys", "check", "4KRG65QX", "1234"}},
 		{"keys import", []string{"keys", "import", keyFile}},
+		{"keys import --preview", []string{"keys", "import", "--preview", file("other.csv", "id,pid,pps\n1,44444444,"+strings.Repeat("0", 32)+"\n")}},
 		{"keys import", []string{"discover", "import", mapFile}},
 		{"setupbin show", []string{"setupbin", "show", "--reveal", file("setup.bin", docSetupBin(t))}},
 		{"usbkey inspect", []string{"usbkey", "prepare", filepath.Join(dir, "key.img"), "--file", filepath.Join(dir, "setup.bin"), "--size", "20"}},

@@ -2,11 +2,18 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"amtmedic/amt"
 	"amtmedic/amt/keys"
+	"amtmedic/amt/setupbin"
 	"amtmedic/amt/store"
+	"amtmedic/diag/journal"
 )
 
 // keyImport is the JSON form of what keys import did.
@@ -19,29 +26,36 @@ type keyImport struct {
 }
 
 func runKeysImport(e *env, args []string) (int, error) {
-	fs := flags("keys import FILE.csv [--db FILE] [--json]")
+	fs := flags("keys import FILE [--preview] [--db FILE] [--json]")
 	db := addDB(fs)
+	preview := fs.Bool("preview", false, "say what would change, and change nothing")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	words, err := parse(fs, args)
 	if err != nil {
 		return exitUsage, err
 	}
 	if len(words) != 1 {
-		return exitUsage, misuse(fs, "keys import takes one key file, - is standard input")
+		return exitUsage, misuse(fs, "keys import takes one file: a key file (CSV), a list in plain text, or a setup.bin; - is standard input")
 	}
-	raw, err := readInput(e, words[0])
+	raw, err := readUpTo(e, words[0], maxSetupBin)
 	if err != nil {
 		return exitUsage, &amt.Error{Op: "read key file", Subject: plain(words[0]), Err: err}
 	}
-	rows, problems, err := keys.ReadCSV(bytes.NewReader(raw))
+	rows, problems, err := readPairFile(raw)
 	if err != nil {
 		return exitUsage, err
+	}
+	if *preview && db.missing() { // it would be made
+		return previewKeys(e, nil, rows, problems, *asJSON)
 	}
 	st, err := db.open(e)
 	if err != nil {
 		return exitFound, err
 	}
 	defer func() { _ = st.Close() }()
+	if *preview {
+		return previewKeys(e, st, rows, problems, *asJSON)
+	}
 	pairs := make([]store.Pair, len(rows))
 	for i, r := range rows {
 		pairs[i] = store.Pair{ID: r.ID, PID: r.PID, PPS: r.PPS, CurrentPassword: r.CurrentPassword, AdminPassword: r.AdminPassword, Used: r.Used}
@@ -51,6 +65,99 @@ func runKeysImport(e *env, args []string) (int, error) {
 		return exitFound, err
 	}
 	return reportKeyImport(e, sum, problems, *asJSON)
+}
+
+// readPairFile reads a setup.bin, a key file or a list in plain text.
+func readPairFile(raw []byte) ([]keys.Row, []amt.Problem, error) {
+	f, err := setupbin.Read(raw)
+	if err != nil || !f.Known() {
+		return keys.Read(raw)
+	}
+	rows, problems := f.Keys()
+	if found, _ := f.Judge(amt.Version{}); len(f.Records) < int(min(f.Total, 1<<30)) {
+		for _, p := range found {
+			if p.Code == setupbin.CodeTruncated {
+				problems = append(problems, p)
+			}
+		}
+	}
+	if len(rows) == 0 && len(problems) == 0 {
+		problems = append(problems, amt.In("setup.bin", keys.CodeEmpty, "no record of it has a PID and a PPS"))
+	}
+	return rows, problems, nil
+}
+
+// missing reports whether the database is a file that does not exist yet.
+func (d dbFlags) missing() bool {
+	target := *d.db
+	if target == "" {
+		dir, err := journal.Dir()
+		if err != nil {
+			return false
+		}
+		target = filepath.Join(dir, "core.db")
+	}
+	_, err := os.Stat(target)
+	return errors.Is(err, fs.ErrNotExist) && !strings.Contains(target, "://")
+}
+
+// keyPreview is the JSON form of what an import would do.
+type keyPreview struct {
+	New       int           `json:"new"`
+	Same      int           `json:"same"`     // they stand in the map as they are
+	Replaced  int           `json:"replaced"` // the map has another pair or PPS in their place
+	Conflicts int           `json:"conflicts"`
+	Problems  []amt.Problem `json:"problems"`
+	Changes   []amt.Problem `json:"changes"` // what would be replaced, in words
+	Taken     []amt.Problem `json:"taken"`   // the conflicts, in words
+}
+
+// previewKeys compares rows with the map; st is nil for an empty one.
+func previewKeys(e *env, st *store.Store, rows []keys.Row, problems []amt.Problem, asJSON bool) (int, error) {
+	byPID, byID := map[amt.PID]store.Pair{}, map[int64]amt.PID{}
+	if st != nil {
+		for p, err := range st.Keys(e.ctx) {
+			if err != nil {
+				return exitFound, &amt.Error{Op: "read keys", Subject: st.Path(), Err: err}
+			}
+			byPID[p.PID], byID[p.ID] = p, p.PID
+		}
+	}
+	out := keyPreview{Problems: problems, Changes: []amt.Problem{}, Taken: []amt.Problem{}}
+	for _, r := range rows {
+		old, known := byPID[r.PID]
+		other, idTaken := byID[r.ID]
+		switch {
+		case known && r.ID != 0 && r.ID != old.ID:
+			out.Conflicts++
+			out.Taken = append(out.Taken, amt.In(fmt.Sprintf("id %d", r.ID), "pid-taken", "PID %s stands in the map under id %d", r.PID.Dashed(), old.ID))
+		case known && old.PPS == r.PPS && old.CurrentPassword == r.CurrentPassword && old.AdminPassword == r.AdminPassword && old.Used == r.Used:
+			out.Same++
+		case known && old.PPS != r.PPS:
+			out.Replaced++
+			out.Changes = append(out.Changes, amt.In(fmt.Sprintf("id %d", old.ID), "pps-changes", "PID %s gets another PPS", r.PID.Dashed()))
+		case known:
+			out.Replaced++
+			out.Changes = append(out.Changes, amt.In(fmt.Sprintf("id %d", old.ID), "row-changes", "PID %s keeps its PPS; passwords or the used mark change", r.PID.Dashed()))
+		case idTaken && r.ID != 0:
+			out.Replaced++
+			out.Changes = append(out.Changes, amt.In(fmt.Sprintf("id %d", r.ID), "pid-changes", "PID %s gives way to %s", other.Dashed(), r.PID.Dashed()))
+		default:
+			out.New++
+		}
+	}
+	code := exitOK
+	if len(out.Problems) > 0 || out.Conflicts > 0 {
+		code = exitFound
+	}
+	if asJSON {
+		return code, writeJSON(e.stdout, out)
+	}
+	_, err := fmt.Fprintf(e.stdout, "nothing was written; new %d, same %d, replaced %d, conflicts %d, problems %d\n", out.New, out.Same, out.Replaced, out.Conflicts, len(out.Problems))
+	printProblems(e.stdout, "  change", out.Changes)
+	printProblems(e.stdout, "  conflict", out.Taken)
+	printProblems(e.stdout, "  problem", out.Problems)
+	return code, err
 }
 
 func reportKeyImport(e *env, sum store.KeyImport, problems []amt.Problem, asJSON bool) (int, error) {
