@@ -31,6 +31,8 @@ type env struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+
+	describe func([]command) // when set, a command with words behind it names them, and does nothing
 }
 
 // command is one entry of the command table. run gives the exit code and, unless it has already
@@ -57,6 +59,7 @@ func commands() []command {
 		{"bundle", "write, show and check escalation bundles", runBundle},
 		{"explain", "the offline page of a symptom, check or cause", runExplain},
 		{"config", "print a configuration file with every setting explained", runConfig},
+		{"completion", "print the completion of a shell", runCompletion},
 		{"version", "print the version", runVersion},
 	}
 }

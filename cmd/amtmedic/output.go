@@ -21,6 +21,10 @@ func writeJSON(w io.Writer, v any) error {
 // subcommand runs the word behind a command that has several, such as "hello decode". A word that
 // is none of them is wrong usage, answered with the list.
 func subcommand(e *env, name string, table []command, args []string) (int, error) {
+	if e.describe != nil {
+		e.describe(table)
+		return exitOK, nil
+	}
 	var lines, words []string
 	for _, c := range table {
 		if len(args) > 0 && args[0] == c.name {

@@ -66,7 +66,7 @@ func (s *screenFlags) configure() error {
 
 // runScreen opens the workstation on its first page.
 func runScreen(e *env, args []string) (int, error) {
-	fs := flags("[--server HOST] [--resolver HOST]... [--capture FILE]... [--db FILE] [--seed N] [--plain] [--ascii] [--theme NAME] [--mouse] [--read-only]")
+	fs := flags("[--server HOST] [--resolver HOST]... [--capture FILE]... [--db FILE] [--seed N] [--plain] [--privacy] [--parting] [--ascii] [--theme NAME] [--mouse] [--read-only]")
 	here := siteFlags(fs)
 	look := addScreenFlags(fs)
 	seed := fs.Int64("seed", 0, "make practice worlds reproducible")

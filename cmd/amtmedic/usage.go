@@ -61,6 +61,9 @@ func report(e *env, code int, err error) int {
 		fmt.Fprintf(e.stdout, "usage: amtmedic %s\n", u.fs.Name())
 		u.fs.SetOutput(e.stdout)
 		u.fs.PrintDefaults()
+		if ex := examplesOf(u.fs.Name()); len(ex) > 0 {
+			fmt.Fprintf(e.stdout, "examples:\n  %s\n", strings.Join(ex, "\n  "))
+		}
 		return exitOK
 	}
 	fmt.Fprintf(e.stderr, "amtmedic: error: %s\n", err)

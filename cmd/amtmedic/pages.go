@@ -1,0 +1,182 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"slices"
+	"strings"
+
+	"amtmedic/diag/check"
+	"amtmedic/diag/lab"
+	"amtmedic/tui/theme"
+)
+
+// commandPage is what help, completion and manual page tell of one command.
+type commandPage struct {
+	words   string // "hello decode"; empty for amtmedic alone
+	summary string
+	fs      *flag.FlagSet // nil for a command that has words behind it
+	sub     []string      // those words
+}
+
+// commandPages describes every command, with those behind a word after it. The flags are those that
+// the commands really take: each is asked for its help.
+func commandPages() []commandPage {
+	out := []commandPage{{summary: "open the workstation", fs: flagsOf(runScreen)}}
+	var add func(prefix string, table []command)
+	add = func(prefix string, table []command) {
+		for _, c := range table {
+			page := commandPage{words: strings.TrimSpace(prefix + " " + c.name), summary: c.summary}
+			var behind []command
+			e := &env{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, describe: func(t []command) { behind = t }}
+			_, err := c.run(e, []string{"-h"})
+			if behind == nil {
+				page.fs = helpFlags(err)
+			}
+			for _, s := range behind {
+				page.sub = append(page.sub, s.name)
+			}
+			out = append(out, page)
+			add(page.words, behind)
+		}
+	}
+	add("", commands())
+	return out
+}
+
+func flagsOf(run func(*env, []string) (int, error)) *flag.FlagSet {
+	_, err := run(&env{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}, []string{"-h"})
+	return helpFlags(err)
+}
+
+// helpFlags gives the flags of a command from its answer to -h.
+func helpFlags(err error) *flag.FlagSet {
+	var u usageError
+	if errors.As(err, &u) && errors.Is(err, flag.ErrHelp) {
+		return u.fs
+	}
+	return flags("")
+}
+
+// usage is the line behind "usage: amtmedic".
+func (p *commandPage) usage() string {
+	if p.fs == nil {
+		return p.words + " " + strings.Join(p.sub, "|") + " ..."
+	}
+	return p.fs.Name()
+}
+
+// option is one flag.
+type option struct {
+	name   string // with its dashes
+	value  string // what stands behind it; empty for a switch
+	text   string
+	values []string // what it can be, where that is known
+}
+
+// options lists the flags of a command.
+func (p *commandPage) options() []option {
+	var out []option
+	if p.fs == nil {
+		return nil
+	}
+	p.fs.VisitAll(func(f *flag.Flag) {
+		value, text := flag.UnquoteUsage(f)
+		o := option{name: "--" + f.Name, value: value, text: text}
+		if len(f.Name) == 1 {
+			o.name = "-" + f.Name
+		}
+		o.values = flagValues(f.Name)
+		out = append(out, o)
+	})
+	return out
+}
+
+// flagValues are what a flag can be, where the list is short and known.
+func flagValues(name string) []string {
+	switch name {
+	case "format":
+		return formats
+	case "theme":
+		return theme.Words()
+	case "fault":
+		out := []string{"none"}
+		for _, f := range lab.List() {
+			out = append(out, f.ID)
+		}
+		return out
+	case "only":
+		var out []string
+		for _, c := range check.Checks() {
+			out = append(out, c.ID)
+		}
+		return out
+	}
+	return nil
+}
+
+// operands are what can stand behind a command, where that is known; nil means files.
+func (p *commandPage) operands() []string {
+	switch p.words {
+	case "":
+		var out []string
+		for _, c := range commands() {
+			out = append(out, c.name)
+		}
+		return out
+	case "explain":
+		ids := catalogueIDs()
+		slices.Sort(ids)
+		return slices.Compact(ids)
+	case "completion":
+		return shells
+	}
+	return p.sub
+}
+
+// examples are shown behind the flags of a command.
+var examples = map[string][]string{
+	"":                {"amtmedic", "amtmedic --server scs01 --capture client.pcapng --read-only", "amtmedic --plain"},
+	"diagnose":        {"amtmedic diagnose facts.jsonl", "amtmedic diagnose --server scs01 --suffix corp.example --answer client.prov_state=in", "amtmedic diagnose facts.jsonl --format junit > report.xml", "amtmedic diagnose --only 'chk-dns-*' --server scs01", "amtmedic diagnose facts.jsonl --accept rc-https-on-no-tls='agreed until spring'"},
+	"lab":             {"amtmedic lab --fault rc-dns-split-horizon", "amtmedic lab --list", "amtmedic lab --headless --repair --fault rc-pid-unknown --seed 7 --json"},
+	"capture scan":    {"amtmedic capture scan client.pcapng server.pcap.gz", "tcpdump -w - port 9971 | amtmedic capture scan --json -"},
+	"capture live":    {"amtmedic capture live -i eth0", "amtmedic capture live -i eth0 -w hellos.pcapng --for 2h --json"},
+	"hello decode":    {"amtmedic hello decode hello.bin", "amtmedic hello decode --hex --json - < pasted.txt"},
+	"hello send":      {"amtmedic hello send --to scs01 --uuid 4c4c4544-0058-3910-8059-b7c04f4b5a31 --pid 0000-037M"},
+	"keys generate":   {"amtmedic keys generate --count 20 --out keys.csv"},
+	"keys check":      {"amtmedic keys check 0000-037M", "amtmedic keys check - < keys.txt"},
+	"keys import":     {"amtmedic keys import keys.csv"},
+	"keys export":     {"amtmedic keys export --out keys.csv --reveal"},
+	"setupbin show":   {"amtmedic setupbin show setup.bin"},
+	"setupbin write":  {"amtmedic setupbin write --version 2.1 --keys keys.csv --out setup.bin"},
+	"usbkey inspect":  {"amtmedic usbkey inspect key.img", "amtmedic usbkey inspect /dev/sdb --amt-version 3.2"},
+	"usbkey prepare":  {"amtmedic usbkey prepare key.img --file setup.bin --yes"},
+	"usbkey repair":   {"amtmedic usbkey repair key.img --yes"},
+	"clients":         {"amtmedic clients", "amtmedic clients --db /var/lib/amtmedic/core.db --json"},
+	"discover import": {"amtmedic discover import names.csv"},
+	"serve":           {"amtmedic serve", "amtmedic serve --listen :9971 --db /var/lib/amtmedic/core.db"},
+	"bundle create":   {"amtmedic bundle create case.zip"},
+	"bundle show":     {"amtmedic bundle show case.zip"},
+	"bundle verify":   {"amtmedic bundle verify case.zip"},
+	"bundle open":     {"amtmedic bundle open case.zip"},
+	"bundle diff":     {"amtmedic bundle diff monday.zip tuesday.zip"},
+	"explain":         {"amtmedic explain rc-dns-split-horizon", "amtmedic explain sym-usb-ignored"},
+	"config":          {"amtmedic config > \"$(amtmedic config --path)\""},
+	"completion":      {"source <(amtmedic completion bash)", "amtmedic completion fish > ~/.config/fish/completions/amtmedic.fish"},
+	"version":         {"amtmedic version"},
+}
+
+// examplesOf gives the examples for a usage line, by the longest words that begin it.
+func examplesOf(usage string) []string {
+	best, found := "", examples[""]
+	for words, list := range examples {
+		if len(words) > len(best) && (usage == words || strings.HasPrefix(usage, words+" ")) {
+			best, found = words, list
+		}
+	}
+	if best == "" && usage != "" && !strings.HasPrefix(usage, "[") {
+		return nil
+	}
+	return found
+}
