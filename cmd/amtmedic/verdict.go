@@ -106,6 +106,9 @@ func evidenceLine(key string, facts []diag.Fact) string {
 	if f.Probe != "" {
 		s += "  by " + plain(f.Probe)
 	}
+	if len(f.Evidence) > 0 {
+		s += "  in " + plain(strings.Join(f.Evidence, ", "))
+	}
 	return s
 }
 
