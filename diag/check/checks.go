@@ -66,7 +66,7 @@ var checks = []Check{
 		[]string{"rc-not-in-setup-factory", "rc-network-access-off", "rc-usb-not-factory", "rc-not-in-setup-pw-changed", "rc-mebx-lockout"}, judgePassword},
 	{"chk-usb", 1, diag.Firmware, "Is the USB key one that the firmware takes?", "USB key",
 		"The firmware passes over a key that is not exactly as it wants it.",
-		"The key's properties: file system FAT (FAT16), 2 GB at most, one partition, setup.bin its first and only file.",
+		"amtmedic usbkey inspect DEVICE. Or by eye: FAT16, 2 GB at most, one partition, setup.bin its first and only file.",
 		[]string{"usb.fs", "usb.setup_first", "usb.contiguous", "usb.name_ok", "usb.bootable", "usb.size_mib", "usb.records_free", "usb.file_version", "usb.problems"},
 		[]string{"rc-usb-key-layout", "rc-usb-records-exhausted", "rc-usb-version-mismatch"}, judgeUSB},
 	{"chk-window", 1, diag.Firmware, "Does a hello leave the client?", "hello leaves the client",

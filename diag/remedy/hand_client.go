@@ -67,27 +67,29 @@ func oneTouchSteps(v *values) []string {
 }
 
 func writeKeySteps(v *values) []string {
-	format := "1.0 for AMT 2, 2.0 from AMT 3.0, 2.1 from 4.0, 3.0 from 6.0"
+	format := "1.0" // every version from AMT 2.0 on is made to read it
 	switch {
 	case v.version.IsZero():
 	case v.version.AtLeast(6, 0):
-		format = "3.0 for AMT " + v.version.String()
+		format = "3.0"
 	case v.version.AtLeast(4, 0):
-		format = "2.1 for AMT " + v.version.String()
+		format = "2.1"
 	case v.version.AtLeast(3, 0):
-		format = "2.0 for AMT " + v.version.String()
-	default:
-		format = "1.0 for AMT " + v.version.String()
+		format = "2.0"
 	}
 	return slices.Concat([]string{"Make a pair: amtmedic keys generate --out keys.csv. On the server: amtmedic keys import keys.csv.",
-		"Write setup.bin with the key tool of your console, or Intel's USB Key Provisioning Utility: this pair, current password admin, new password from keys.csv. Format " + format + "."},
-		layoutSteps, oneTouchSteps(v))
+		"Make the file: amtmedic setupbin write --version " + format + " --keys keys.csv --out setup.bin",
+		"Make the key, above 16 MB and of at most 2 GB: amtmedic usbkey prepare DEVICE --file setup.bin. Everything on it is lost."},
+		inspectKey(v), oneTouchSteps(v))
 }
 
-// layoutSteps make a key that the firmware of AMT 2 and 3 reads too, with means of the system.
-var layoutSteps = []string{
-	"Take a key above 16 MB and of at most 2 GB (512 MB or less is best) and format it as FAT16, without a label. Windows: format X: /FS:FAT /Q. Linux: mkfs.fat -F 16 DEVICE.",
-	"Copy the file onto the empty key as its first and only file, under exactly this name: setup.bin.",
+// inspectKey looks at a key for the client's version.
+func inspectKey(v *values) []string {
+	step := "Look at the result: amtmedic usbkey inspect DEVICE"
+	if !v.version.IsZero() {
+		step += " --amt-version " + v.version.String()
+	}
+	return []string{step}
 }
 
 func partialSteps(v *values) []string {
@@ -198,8 +200,9 @@ var keyInstructions = []instruction{
 	{"usb-not-factory", "remote configuration", remoteConfigSteps},
 	{"usb-not-factory", "", resetSteps},
 	{"usb-key-layout", "", func(v *values) []string {
-		return slices.Concat([]string{"Save setup.bin from the key first: formatting erases the key."}, layoutSteps,
-			[]string{"Look at the result: file system FAT, one partition, only setup.bin, not hidden (Windows: fsutil fsinfo volumeinfo X:)."}, oneTouchSteps(v))
+		return slices.Concat([]string{"amtmedic usbkey repair DEVICE rebuilds the key around its setup.bin; --save DIR keeps copies of other files.",
+			"By hand: save setup.bin, format the key as FAT16 without a label (Windows: format X: /FS:FAT /Q; Linux: mkfs.fat -F 16 DEVICE), copy the file onto it first, under exactly this name."},
+			inspectKey(v), oneTouchSteps(v))
 	}},
 	{"usb-records-exhausted", "", writeKeySteps},
 	{"usb-version-mismatch", "", writeKeySteps},
