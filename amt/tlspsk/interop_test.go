@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -63,26 +64,6 @@ func each(t *testing.T, f func(t *testing.T, version, suite uint16)) {
 			t.Run(VersionName(v)+"/"+SuiteName(s), func(t *testing.T) { f(t, v, s) })
 		}
 	}
-}
-
-func TestClientToOpenSSL(t *testing.T) {
-	data := megabytes(3)
-	each(t, func(t *testing.T, version, suite uint16) {
-		if why := opensslLacks(t, suite); why != "" {
-			t.Skip(why)
-		}
-		p := opensslServer(t, version, suite, "-quiet")
-		c, err := dial(t, p.addr, config(version, suite))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s := c.State(); s.Version != version || s.Suite != suite || !s.Secure {
-			t.Fatalf("agreed on %+v", s)
-		}
-		if err := exchange(c, c, p.in, p.out, data); err != nil {
-			t.Fatal(err)
-		}
-	})
 }
 
 // accept runs our server for one connection and hands it to f.
@@ -144,36 +125,124 @@ func served(t *testing.T, version, suite uint16, client func(addr string) *peer)
 	}
 }
 
-func TestServerToOpenSSL(t *testing.T) {
-	each(t, func(t *testing.T, version, suite uint16) {
-		if why := opensslLacks(t, suite); why != "" {
-			t.Skip(why)
+// pairings are our two ends with the two foreign programs.
+var pairings = []struct {
+	name string
+	run  func(t *testing.T, version, suite uint16)
+}{
+	{"our client, s_server", func(t *testing.T, version, suite uint16) {
+		opensslHas(t, suite)
+		p := opensslServer(t, version, suite, "-quiet")
+		c := agreed(t, p, version, suite)
+		if err := exchange(c, c, p.in, p.out, megabytes(3)); err != nil {
+			t.Fatal(err)
 		}
+	}},
+	{"s_client, our server", func(t *testing.T, version, suite uint16) {
+		opensslHas(t, suite)
 		served(t, version, suite, func(addr string) *peer { return opensslClient(t, addr, version, suite, "-quiet") })
-	})
-}
-
-func TestServerToGnuTLS(t *testing.T) {
-	each(t, func(t *testing.T, version, suite uint16) {
+	}},
+	{"our client, gnutls-serv", func(t *testing.T, version, suite uint16) {
+		c := agreed(t, gnutlsServer(t, gnutlsPriority(version, suite)), version, suite)
+		if err := echoed(c, megabytes(3)); err != nil {
+			t.Fatal(err)
+		}
+	}},
+	{"gnutls-cli, our server", func(t *testing.T, version, suite uint16) {
 		served(t, version, suite, func(addr string) *peer { return gnutlsClient(t, addr, gnutlsPriority(version, suite)) })
-	})
+	}},
 }
 
-func TestClientToGnuTLS(t *testing.T) {
-	data := megabytes(3)
-	each(t, func(t *testing.T, version, suite uint16) {
-		p := gnutlsServer(t, gnutlsPriority(version, suite))
-		c, err := dial(t, p.addr, config(version, suite))
+// TestInterop exchanges three megabytes in each direction for every version and suite that the
+// foreign program has. Its log is the table of what was done.
+func TestInterop(t *testing.T) {
+	var table strings.Builder
+	for _, p := range pairings {
+		for _, s := range allSuites {
+			fmt.Fprintf(&table, "\n%-24s %-30s", p.name, SuiteName(s))
+			for _, v := range allVersions {
+				cell := "not run"
+				t.Run(p.name+"/"+VersionName(v)+"/"+SuiteName(s), func(t *testing.T) {
+					defer func() {
+						switch {
+						case t.Failed():
+							cell = "FAILED"
+						case t.Skipped():
+							cell = "not there"
+						default:
+							cell = "ok"
+						}
+					}()
+					p.run(t, v, s)
+				})
+				fmt.Fprintf(&table, " %s %-10s", VersionName(v), cell)
+			}
+		}
+	}
+	t.Log(table.String())
+}
+
+// agreed opens a session to a foreign server and checks what was agreed on.
+func agreed(t *testing.T, p *peer, version, suite uint16) *Conn {
+	t.Helper()
+	c, err := dial(t, p.addr, config(version, suite))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.State(); s.Version != version || s.Suite != suite || !s.Secure {
+		t.Fatalf("agreed on %+v", s)
+	}
+	return c
+}
+
+// Without limits both ends take the newest version and the suite that the server likes best.
+func TestUnlimited(t *testing.T) {
+	p := gnutlsServer(t, "NONE:+VERS-TLS1.0:+VERS-TLS1.1:+VERS-TLS1.2:+PSK:+ARCFOUR-128:+3DES-CBC:+AES-256-CBC:+SHA1:+COMP-NULL:+SIGN-ALL:%SERVER_PRECEDENCE")
+	c, err := dial(t, p.addr, config(0, 0))
+	if err != nil || c.State().Version != VersionTLS12 || c.State().Suite != SuiteRC4128SHA {
+		t.Errorf("our client agreed on %+v, %v", c.State(), err)
+	}
+	result := make(chan State, 1)
+	addr := accept(t, config(0, 0), func(c *Conn, err error) {
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
-		if s := c.State(); s.Version != version || s.Suite != suite || !s.Secure {
-			t.Fatalf("agreed on %+v", s)
-		}
-		if err := echoed(c, data); err != nil {
-			t.Fatal(err)
-		}
+		result <- c.State()
 	})
+	gnutlsClient(t, addr, "NONE:+VERS-TLS-ALL:+PSK:+DHE-PSK:+ARCFOUR-128:+AES-256-GCM:+AES-256-CBC:+AES-128-CBC:+SHA1:+AEAD:+COMP-NULL:+SIGN-ALL")
+	if s := <-result; s.Version != VersionTLS12 || s.Suite != SuiteAES128SHA {
+		t.Errorf("our server agreed on %+v", s)
+	}
+}
+
+// The hint travels in both directions; a server with renegotiation_info turned off is that of old
+// firmware.
+func TestHintAndOldServer(t *testing.T) {
+	const hint = "provisioning"
+	for name, p := range map[string]*peer{
+		"openssl": opensslServer(t, VersionTLS11, SuiteAES128SHA, "-psk_hint", hint),
+		"gnutls":  gnutlsServer(t, gnutlsPriority(VersionTLS11, SuiteAES128SHA)+":%DISABLE_SAFE_RENEGOTIATION", "--pskhint", hint),
+	} {
+		c, err := dial(t, p.addr, config(0, 0))
+		if s := c.State(); err != nil || s.Hint != hint || s.Secure != (name == "openssl") {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+	cfg := config(0, 0)
+	cfg.Hint = hint
+	done := make(chan struct{})
+	p := opensslClient(t, accept(t, cfg, func(c *Conn, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		_ = c.Close()
+		close(done)
+	}), VersionTLS12, SuiteAES128SHA)
+	said, _ := io.ReadAll(p.out)
+	<-done
+	if !strings.Contains(string(said), "PSK identity hint: "+hint) {
+		t.Errorf("s_client does not know the hint:\n%s", said)
+	}
 }
 
 // echoed sends data as lines of text, one after the other, and compares what gnutls-serv sends back:

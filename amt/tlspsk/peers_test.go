@@ -130,13 +130,14 @@ func opensslVersion(v uint16) string {
 var opensslSuite = map[uint16]string{SuiteAES128SHA: "PSK-AES128-CBC-SHA", SuiteAES256SHA: "PSK-AES256-CBC-SHA",
 	Suite3DESSHA: "PSK-3DES-EDE-CBC-SHA", SuiteRC4128SHA: "PSK-RC4-SHA"}
 
-// opensslLacks says why OpenSSL cannot offer a suite, "" if it can.
-func opensslLacks(t testing.TB, suite uint16) string {
+// opensslHas skips where OpenSSL was built without a suite: also under CI, as no build of Debian's has
+// all of them.
+func opensslHas(t testing.TB, suite uint16) {
+	t.Helper()
 	out, err := exec.Command(need(t, "openssl"), "ciphers", "-psk", opensslSuite[suite]+":@SECLEVEL=0").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), opensslSuite[suite]) {
-		return "this OpenSSL is built without " + opensslSuite[suite]
+		t.Skip("this OpenSSL is built without " + opensslSuite[suite])
 	}
-	return ""
 }
 
 // opensslServer starts s_server for one connection after the other.

@@ -55,7 +55,7 @@ type NotTLSError struct {
 // Error quotes the first bytes.
 func (e *NotTLSError) Error() string { return fmt.Sprintf("not TLS: it begins with %q", e.Bytes) }
 
-// ErrUnknownIdentity is what a server's error wraps when Config.Key did not know the identity.
+// ErrUnknownIdentity is what an error wraps when Config.Key did not know the identity.
 var ErrUnknownIdentity = errors.New("unknown identity")
 
 // errNoSuite and errNoVersion mark what this side refused.
@@ -74,6 +74,7 @@ const (
 	ReasonNone           Reason = ""                 // no error
 	ReasonKey            Reason = "key"              // alert after the key exchange: the PPS differs
 	ReasonIdentity       Reason = "identity"         // the identity is not known to the server
+	ReasonNoKey          Reason = "no-key"           // a client has no key for its own identity; nothing was sent
 	ReasonSuite          Reason = "suite"            // no common cipher suite
 	ReasonVersion        Reason = "version"          // no common version
 	ReasonClosed         Reason = "closed"           // closed without an alert before the key exchange
@@ -98,10 +99,10 @@ func ReasonOf(err error) Reason {
 	switch {
 	case err == nil || err == io.EOF:
 		return ReasonNone
-	case errors.Is(err, ErrUnknownIdentity):
-		return ReasonIdentity
 	case errors.As(err, &alert):
 		return alert.reason()
+	case errors.Is(err, ErrUnknownIdentity):
+		return ReasonNoKey
 	case errors.As(err, &notTLS):
 		return ReasonNotTLS
 	case errors.Is(err, context.Canceled):
@@ -138,7 +139,7 @@ func (e *AlertError) reason() Reason {
 		return ReasonSuite
 	case errors.Is(e.Err, errNoVersion):
 		return ReasonVersion
-	case e.Alert == AlertUnknownPSKIdentity:
+	case e.Alert == AlertUnknownPSKIdentity || errors.Is(e.Err, ErrUnknownIdentity):
 		return ReasonIdentity
 	case e.Alert == AlertCloseNotify && e.Step >= StepFinished:
 		return ReasonClosedAfterKey

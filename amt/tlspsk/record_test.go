@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"io"
 	"net"
 	"slices"
@@ -112,6 +113,38 @@ func TestPadding(t *testing.T) {
 		body := bytes.Repeat([]byte{byte(last)}, 32)
 		if cut, good := padding(body); (good == 1) != (last < 32) || good == 1 && cut != last+1 || good == 0 && cut != 1 {
 			t.Errorf("32 bytes of %d: cut %d, good %d", last, cut, good)
+		}
+	}
+}
+
+// counted counts what goes into a MAC.
+type counted struct {
+	hash.Hash
+	n int
+}
+
+func (c *counted) Write(b []byte) (int, error) { c.n += len(b); return c.Hash.Write(b) }
+
+// Good and bad padding of any length and a bad MAC cost the same amount of hashing, and the hash is
+// the one that takes the same time for every length.
+func TestRefusalsCostTheSame(t *testing.T) {
+	if _, ok := newEvenSHA1().(evenSHA1); !ok {
+		t.Error("crypto/sha1 has lost its ConstantTimeSum")
+	}
+	s := suiteOf(SuiteAES128SHA)
+	k := keys{counting(1, macSize), counting(33, s.key), counting(99, s.iv)}
+	block, err := aes.NewCipher(k.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for last := range 256 {
+		_, open := guards(t, VersionTLS10, SuiteAES128SHA)
+		c := &counted{Hash: open.mac}
+		open.mac = c
+		body := bytes.Repeat([]byte{byte(last)}, 320)
+		cipher.NewCBCEncrypter(block, k.iv).CryptBlocks(body, body)
+		if _, ok := open.open(recordData, VersionTLS10, body); ok || c.n != 13+320-macSize {
+			t.Errorf("padding of %d: %v, %d bytes hashed", last, ok, c.n)
 		}
 	}
 }

@@ -348,7 +348,11 @@ func TestUnfitConfig(t *testing.T) {
 		cfg := config(0, 0)
 		change(cfg)
 		s := &script{in: strings.NewReader("")}
-		if err := Client(s, cfg).Handshake(); err == nil || s.out.Len() > 0 || strings.Contains(err.Error(), string(key)) {
+		err := Client(s, cfg).Handshake()
+		if none := name == "unknown own identity"; none != (ReasonOf(err) == ReasonNoKey) {
+			t.Errorf("%s: reason %q", name, ReasonOf(err))
+		}
+		if err == nil || s.out.Len() > 0 || strings.Contains(err.Error(), string(key)) {
 			t.Errorf("%s: %v, %d bytes sent", name, err, s.out.Len())
 		}
 	}
