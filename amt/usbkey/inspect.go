@@ -10,6 +10,7 @@ package usbkey
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"amtmedic/amt"
@@ -97,6 +98,16 @@ func (r *Report) Active() bool {
 	return false
 }
 
+// LayoutSound reports whether everything that is wrong lies in the content of SETUP.BIN.
+func (r *Report) LayoutSound() bool {
+	for _, p := range r.Problems {
+		if !slices.Contains(r.ContentBad, p.Code) {
+			return false
+		}
+	}
+	return true
+}
+
 // Options say for whom a key is judged.
 type Options struct {
 	AMT amt.Version // of the client; zero: the oldest, AMT 2.x
@@ -161,8 +172,11 @@ func (in *inspection) disk(d *disk) bool {
 	}
 	if len(d.volumes) == 0 {
 		found := ""
-		if d.other != "" {
+		switch {
+		case d.other != "":
 			found = ": it is formatted as " + strings.ToUpper(d.other)
+		case slices.ContainsFunc(d.partitions, func(p Partition) bool { return p.Type == "ee" }):
+			found = ": it has a GUID partition table, which a BIOS of that time does not read"
 		}
 		in.bad("boot sector", CodeNoFAT, "there is no FAT file system on the key%s", found)
 		return false

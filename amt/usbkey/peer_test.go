@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func sh(t testing.TB, dir, script string) string {
 	t.Helper()
 	cmd := exec.Command("sh", "-ec", script)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "MTOOLS_SKIP_CHECK=1", "PATH="+os.Getenv("PATH")+":/sbin:/usr/sbin")
+	cmd.Env = append(os.Environ(), "MTOOLS_SKIP_CHECK=1", "LC_ALL=C.UTF-8", "PATH="+os.Getenv("PATH")+":/sbin:/usr/sbin")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", script, err, out)
@@ -96,12 +97,12 @@ func TestForeignKeys(t *testing.T) {
 	mk := func(size, flags, rest string) string { return fmt.Sprintf(img, size, flags) + rest }
 	fill := "for i in 1 2 3 4 5 6; do head -c 4096 /dev/zero >f$i; mcopy -i k.img f$i ::F$i; done; "
 	for _, c := range []struct {
-		name, script   string
-		fs             string
-		first, whole   bool
-		problems, at7  string // codes for AMT 2.x and for AMT 7
-		notes          string
-		label, shownAs string
+		name, script  string
+		fs            string
+		first, whole  bool
+		problems, at7 string // codes for AMT 2.x and for AMT 7
+		notes         string
+		label, other  string
 	}{
 		{name: "fat16", script: mk("64M", "-F 16", "mcopy -i k.img setup.bin ::SETUP.BIN"), fs: FAT16, first: true, whole: true},
 		{name: "fat16, lower case by mtools", script: mk("64M", "-F 16", "mcopy -i k.img setup.bin ::"), fs: FAT16, first: true, whole: true},
@@ -136,6 +137,10 @@ func TestForeignKeys(t *testing.T) {
 		{name: "two partitions", script: part("start=2048, size=61440, type=6\nstart=63488, type=6") + mk("30M", "-F 16", place), fs: FAT16, first: true, whole: true, problems: "partitions", at7: "partitions"},
 		{name: "partition larger than the key", script: part("start=2048, type=6") + mk("30M", "-F 16", place+"truncate -s 20M k.img"), fs: FAT16, first: true, whole: true, problems: "volume-cut", at7: "volume-cut"},
 		{name: "fake partition of mkfs.fat", script: mk("64M", "-F 16 --mbr=y", "mcopy -i k.img setup.bin ::SETUP.BIN"), fs: FAT16, first: true, whole: true, problems: "active", at7: "active"},
+		{name: "GUID partition table", script: "truncate -s 64M k.img; printf 'label: gpt\nstart=2048\n' | sfdisk -q k.img >/dev/null 2>&1", fs: NoneFS, problems: "no-fat", at7: "no-fat"},
+		{name: "second partition alone is FAT", script: part("start=2048, size=2048, type=83\nstart=4096, type=6") + mk("30M", "-F 16", strings.Replace(place, "seek=1 ", "seek=2 ", 1)), fs: FAT16, first: true, whole: true, problems: "partitions", at7: "partitions"},
+		{name: "long names", script: mk("64M", "-F 16", "mcopy -i k.img setup.bin ::SETUP.BIN; mcopy -i k.img setup.bin '::a long näme with more than thirteen letters.text'"), fs: FAT16, first: true, whole: true, notes: "other-files", other: "a long näme with more than thirteen letters.text"},
+		{name: "large root of FAT32", script: mk("64M", "-F 32", "touch z; for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4 5; do mcopy -i k.img z ::$i$j; done; done; mcopy -i k.img setup.bin ::SETUP.BIN"), fs: FAT32, whole: true, problems: "not-fat16 setup-not-first", at7: "setup-not-first"},
 		{name: "nothing", script: "truncate -s 20M k.img", fs: NoneFS, problems: "no-fat", at7: "no-fat"},
 		{name: "partition table alone", script: part("start=2048, type=6") + "cp d.img k.img", fs: NoneFS, problems: "no-fat", at7: "no-fat"},
 	} {
@@ -148,6 +153,9 @@ func TestForeignKeys(t *testing.T) {
 			r := inspectFile(t, filepath.Join(dir, "k.img"), "")
 			if r.Filesystem != c.fs || r.SetupFirst != c.first || r.Contiguous != c.whole || r.Label != c.label {
 				t.Errorf("%s, first %t, contiguous %t, label %q", r.Filesystem, r.SetupFirst, r.Contiguous, r.Label)
+			}
+			if c.other != "" && !slices.ContainsFunc(r.Entries, func(s Slot) bool { return s.Long == c.other }) {
+				t.Errorf("%q is not among %v", c.other, r.Entries)
 			}
 			if got := strings.Join(amt.Codes(r.Problems), " "); got != c.problems {
 				t.Errorf("problems %q, want %q: %v", got, c.problems, r.Problems)

@@ -319,8 +319,12 @@ func (t keyTarget) repair(e *env, k keyFlags, v amt.Version, before *usbkey.Repo
 		return exitFound, keyError("repair USB key", t.path, err)
 	}
 	rescue, err := usbkey.Find(m, size)
-	if err == nil && size <= usbkey.TooSmall {
+	switch {
+	case err != nil:
+	case size <= usbkey.TooSmall:
 		err = errors.New("it has 16 MiB or less; a key of this size cannot be made fit")
+	case len(rescue.Remarks) == 0 && len(rescue.Problems) > 0 && before.LayoutSound():
+		err = errors.New("the key is in order, the setup.bin on it is not: " + rescue.Problems[0].Text)
 	}
 	if err == nil {
 		t.announce(e, before, rescue, save)
