@@ -18,6 +18,7 @@ func runCapture(e *env, args []string) (int, error) {
 	return subcommand(e, "capture", []command{
 		{"scan", "find every hello and every attempt in capture files", runCaptureScan},
 		{"live", "watch an interface for hellos", runCaptureLive},
+		{"dissector", "write a script that teaches Wireshark the hello", runCaptureDissector},
 	}, args)
 }
 
