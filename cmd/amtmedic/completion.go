@@ -73,7 +73,7 @@ func twoWords(pages []commandPage) []string {
 	return out
 }
 
-const completionHead = "# Completion of amtmedic for %s. Made by: amtmedic completion %s\n"
+const completionHead = "# Completion for %s. Made by: amtmedic completion %s\n"
 
 func bashCompletion(w io.Writer, pages []commandPage) error {
 	var b strings.Builder
@@ -94,7 +94,7 @@ func bashCompletion(w io.Writer, pages []commandPage) error {
 		fmt.Fprintf(&b, "\t%q) words=%q ;;\n", p.words, strings.Join(p.completions(), " "))
 	}
 	b.WriteString("\tesac\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n" +
-		"complete -o default -F _amtmedic amtmedic amtmedic.exe\n")
+		"complete -o default -F _amtmedic amtmedic{,.exe}\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -138,7 +138,7 @@ func zshCompletion(w io.Writer, pages []commandPage) error {
 		}
 		fmt.Fprintf(&b, "\t(%q) list=(%s) ;;\n", p.words, strings.Join(list, " "))
 	}
-	b.WriteString("\tesac\n\t_describe amtmedic list || _files\n}\ncompdef _amtmedic amtmedic\n")
+	b.WriteString("\tesac\n\t_describe commands list || _files\n}\ncompdef _amtmedic amtmedic\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -148,14 +148,14 @@ func fishCompletion(w io.Writer, pages []commandPage) error {
 	fmt.Fprintf(&b, completionHead, "fish", "fish")
 	text := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'" }
 	for _, p := range pages {
-		when, first := "__fish_use_subcommand", p.words
+		when := "__fish_use_subcommand"
 		if p.words != "" {
 			name, sub, two := strings.Cut(p.words, " ")
-			when, first = "__fish_seen_subcommand_from "+name, name
+			when = "__fish_seen_subcommand_from " + name
 			if two {
 				when += "; and __fish_seen_subcommand_from " + sub
 				fmt.Fprintf(&b, "complete -c amtmedic -n '__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from %s' -f -a %s -d %s\n",
-					first, sub, sub, text(p.summary))
+					name, sub, sub, text(p.summary))
 			} else {
 				fmt.Fprintf(&b, "complete -c amtmedic -n __fish_use_subcommand -f -a %s -d %s\n", name, text(p.summary))
 			}

@@ -35,7 +35,7 @@ type labFlags struct {
 }
 
 func runLab(e *env, args []string) (int, error) {
-	fs := flags("lab [--fault ID]... [--list] [--headless] [--repair] [--seed N] [--json | --format FORM] [screen flags as amtmedic alone]")
+	fs := flags("lab [--fault ID]... [--list] [--headless] [--repair] [--seed N] [--json | --format FORM] [flags of the screen]")
 	var o labFlags
 	fs.Var(&o.faults, "fault", "what is broken, by the cause it should lead to; none is a healthy world (repeatable)")
 	o.list = fs.Bool("list", false, "list what can be broken here")

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"encoding/xml"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,7 +230,7 @@ func TestStateWords(t *testing.T) {
 	for l := diag.Unlooked; l <= diag.NotJudged; l++ {
 		w := stateWords[l]
 		if w == "" || seen[w] {
-			t.Error(fmt.Sprintf("light %d has the word %q", l, w))
+			t.Errorf("light %d has the word %q", l, w)
 		}
 		seen[w] = true
 	}

@@ -62,7 +62,7 @@ func report(e *env, code int, err error) int {
 		u.fs.SetOutput(e.stdout)
 		u.fs.PrintDefaults()
 		if ex := examplesOf(u.fs.Name()); len(ex) > 0 {
-			fmt.Fprintf(e.stdout, "examples:\n  %s\n", strings.Join(ex, "\n  "))
+			fmt.Fprintf(e.stdout, "examples:\n    %s\n", strings.Join(ex, "\n    "))
 		}
 		return exitOK
 	}
