@@ -196,7 +196,7 @@ func gnutlsServer(t testing.TB, priority string, args ...string) *peer {
 		t.Fatal(err)
 	}
 	port := freePort(t)
-	p := start(t, "gnutls-serv", append([]string{"-p", port, "--pskpasswd", file, "--echo", "--crlf", "--priority", priority}, args...)...)
+	p := start(t, "gnutls-serv", append([]string{"-p", port, "--pskpasswd", file, "--echo", "--crlf", "--quiet", "--priority", priority}, args...)...)
 	go func() { _, _ = io.Copy(p.said, p.out) }()
 	p.addr = "127.0.0.1:" + port
 	awaitPort(t, p)
