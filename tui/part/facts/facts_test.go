@@ -47,6 +47,7 @@ func TestWords(t *testing.T) {
 		"no pair":         {"db.pid_map", "none", "no row in csti_pid_map for its PID", ""},
 		"a pair":          {"db.pid_map", m("pid", "4KRG65QT", "used", false), "row in csti_pid_map: 4KRG65QT, unused", ""},
 		"a watch":         {"wire.client.watch", m("seconds", 3900.0, "after", "nothing"), "the port was watched for 3900 s, after: nothing", ""},
+		"an open port":    {"net.9971", "connect", "connect to port 9971: it answers", ""},
 		"a key of others": {"x.y", m("dst", "z"), "x.y  dst z", ""},
 	}
 	for name, tc := range tests {

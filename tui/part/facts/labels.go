@@ -55,6 +55,9 @@ func plain(f diag.Fact) string {
 	if l, ok := f.Value.([]any); ok && len(l) == 0 {
 		value = "nothing"
 	}
+	if f.Value == "connect" { // what a dialled port did
+		value = "it answers"
+	}
 	if label, ok := labels[f.Key]; ok {
 		return label + ": " + value
 	}
