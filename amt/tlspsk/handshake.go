@@ -132,8 +132,8 @@ func (c *Conn) send() error {
 	return err
 }
 
-// flight runs a function that seals messages, and sends them in one write: a reset by the peer
-// discards an alert more often when several segments are under way.
+// flight runs a function that seals messages, and sends them in one write: a reset by the peer may
+// discard its alert when further segments are under way.
 func (c *Conn) flight(f func() error) error {
 	c.out.Lock()
 	err := f()
