@@ -49,8 +49,10 @@ type tool struct {
 }
 
 // tools lists what may be there, the surest first.
-func (c *Clipboard) tools() []tool {
-	var out []tool
+func (c *Clipboard) tools() (out []tool) {
+	if c.Getenv("TMUX") != "" { // by default tmux passes on its own OSC 52, not that of a program in it
+		defer func() { out = append(out, tool{"tmux", []string{"load-buffer", "-w", "-"}}) }()
+	}
 	remote := c.Getenv("SSH_CONNECTION") != "" || c.Getenv("SSH_TTY") != ""
 	switch {
 	case remote && c.GOOS != "linux":
