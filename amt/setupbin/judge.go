@@ -34,6 +34,9 @@ const (
 	CodeNeedsAMT     = "file-version"   // the format is newer than the firmware
 )
 
+// CodeMore closes a list of problems or notes that was cut off.
+const CodeMore = "more"
+
 // Codes of notes.
 const (
 	NoteAllUsed     = "all-used"
@@ -63,7 +66,21 @@ func (f *File) Judge(firmware amt.Version) (problems, notes []amt.Problem) {
 		j.consumption()
 		j.records()
 	}
+	j.problems = j.more(j.problems, j.badLeft)
+	j.notes = j.more(j.notes, j.notesLeft)
 	return j.problems, j.notes
+}
+
+// maxListed is how many problems, and how many notes, are told one by one. A damaged file can have
+// millions.
+const maxListed = 500
+
+// more closes a list that was cut off.
+func (j *judge) more(list []amt.Problem, left int) []amt.Problem {
+	if left > 0 {
+		list = append(list, amt.At(0, CodeMore, "and %d more", left))
+	}
+	return list
 }
 
 type judge struct {
@@ -72,13 +89,23 @@ type judge struct {
 	problems, notes []amt.Problem
 	pids            map[string]int
 	twice           bool
+	badLeft         int // not listed any more
+	notesLeft       int
 }
 
 func (j *judge) bad(offset int, code, format string, a ...any) {
+	if len(j.problems) >= maxListed {
+		j.badLeft++
+		return
+	}
 	j.problems = append(j.problems, amt.At(offset, code, format, a...))
 }
 
 func (j *judge) note(offset int, code, format string, a ...any) {
+	if len(j.notes) >= maxListed {
+		j.notesLeft++
+		return
+	}
 	j.notes = append(j.notes, amt.At(offset, code, format, a...))
 }
 
@@ -364,7 +391,9 @@ func (j *judge) pair(i int, r Record) {
 		if !x.has {
 			continue
 		}
-		j.problems = append(j.problems, x.v.check(i, r, j.f)...)
+		for _, p := range x.v.check(i, r, j.f) {
+			j.bad(*p.Offset, p.Code, "%s", p.Text)
+		}
 		if strings.Contains(x.v.Value.Reveal(), "-") {
 			j.note(at, NoteDashes, "record %d: the %s is stored with dashes; known writers leave them out", i+1, x.v.Name())
 		}

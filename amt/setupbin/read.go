@@ -3,6 +3,7 @@ package setupbin
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"amtmedic/amt"
 )
@@ -61,41 +62,50 @@ func readModules(head []byte) []uint16 {
 func readRecord(b []byte) Record {
 	r := Record{Type: le.Uint32(b), Flags: le.Uint32(b[4:]), Reserved: le.Uint64(b[8:]), Chunks: le.Uint16(b[16:]),
 		HeaderBytes: le.Uint16(b[18:]), Number: le.Uint32(b[20:])}
-	body := append([]byte{}, b[recordHeader:]...)
+	raw := b[recordHeader:]
 	if r.Flags&FlagScrambled != 0 {
-		shift(body, unscramble)
+		raw = append([]byte{}, raw...)
+		shift(raw, unscramble)
 	}
-	for {
-		v, n := readVariable(body)
-		if n == 0 {
+	body := string(raw) // values are parts of it: a record of many small ones costs no more than its size
+	n := 0
+	for rest := body; ; n++ {
+		_, size := readVariable(rest)
+		if size == 0 {
 			break
 		}
-		r.Variables = append(r.Variables, v)
-		body = body[n:]
+		rest = rest[size:]
 	}
-	r.Tail = amt.NewSecret(string(body))
+	if n > 0 {
+		r.Variables = make([]Variable, n)
+	}
+	for i := range r.Variables {
+		v, size := readVariable(body)
+		r.Variables[i], body = v, body[size:]
+	}
+	r.Tail = amt.NewSecret(body)
 	return r
 }
 
 // readVariable reads one entry and gives its length with padding, 0 when there is none.
-func readVariable(b []byte) (Variable, int) {
+func readVariable(b string) (Variable, int) {
 	if len(b) < entryHeader {
 		return Variable{}, 0
 	}
-	v := Variable{Module: le.Uint16(b), ID: le.Uint16(b[2:]), Reserved: le.Uint16(b[6:])}
-	n := int(le.Uint16(b[4:]))
+	v := Variable{Module: word16(b), ID: word16(b[2:]), Reserved: word16(b[6:])}
+	n := int(word16(b[4:]))
 	end := entryHeader + n + padding(n)
 	if v.Module == 0 || v.ID == 0 || end > len(b) {
 		return Variable{}, 0
 	}
-	v.Value = amt.NewSecret(string(b[entryHeader : entryHeader+n]))
-	for _, c := range b[entryHeader+n : end] {
-		if c != 0 {
-			v.Pad = amt.NewSecret(string(b[entryHeader+n : end]))
-		}
+	v.Value = amt.NewSecret(b[entryHeader : entryHeader+n])
+	if pad := b[entryHeader+n : end]; strings.Trim(pad, "\x00") != "" {
+		v.Pad = amt.NewSecret(pad)
 	}
 	return v, end
 }
+
+func word16(b string) uint16 { return uint16(b[0]) | uint16(b[1])<<8 }
 
 // padding gives the bytes between a value of n bytes and the next variable.
 func padding(n int) int { return (4 - n%4) % 4 }
@@ -113,6 +123,6 @@ func (r Record) cut() (module, id uint16, length int, ok bool) {
 	if len(t) < entryHeader {
 		return 0, 0, 0, len(t) > 0 && t != string(make([]byte, len(t)))
 	}
-	module, id, length = le.Uint16([]byte(t)), le.Uint16([]byte(t[2:])), int(le.Uint16([]byte(t[4:])))
+	module, id, length = word16(t), word16(t[2:]), int(word16(t[4:]))
 	return module, id, length, module != 0 && id != 0
 }

@@ -418,3 +418,30 @@ func Example() {
 	// 2/1 PID: 0000037M
 	// 2/2 PPS: [secret]
 }
+
+// TestManySmallVariables: a file made of nothing but empty unknown variables costs a bounded multiple
+// of its size, and its notes end.
+func TestManySmallVariables(t *testing.T) {
+	b := sample(t)[:512]
+	record := append([]byte{}, sample(t)[512:1024]...)
+	clear(record[recordHeader:])
+	for i := recordHeader; i+entryHeader <= len(record); i += entryHeader {
+		record[i], record[i+2] = 1, 0x99
+	}
+	const n = 4000
+	b = append(b, bytes.Repeat(record, n)...)
+	le.PutUint32(b[28:], n)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f := mustRead(t, b)
+	problems, notes := f.Judge(amt.Version{})
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 40*uint64(len(b)) {
+		t.Errorf("%d bytes were allocated for a file of %d", grown, len(b))
+	}
+	for _, list := range [][]amt.Problem{problems, notes} {
+		if len(list) != maxListed+1 || list[maxListed].Code != CodeMore {
+			t.Errorf("%d entries, the last is %v", len(list), list[len(list)-1])
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/hex"
 	"errors"
@@ -23,17 +24,17 @@ func runSetupBin(e *env, args []string) (int, error) {
 	}, args)
 }
 
-// setupBinShow is the JSON form of a setup.bin.
+// setupBinShow is the JSON form of a setup.bin, without its records: those are written one by one
+// behind it, because a file may have a hundred thousand.
 type setupBinShow struct {
-	Version         string           `json:"version"`
-	FileType        string           `json:"file_type"` // the 16 bytes as stored, in hex
-	RecordsTotal    uint32           `json:"records_total"`
-	RecordsConsumed uint32           `json:"records_consumed"`
-	RecordsFree     int              `json:"records_free"`
-	RecordsKept     bool             `json:"records_kept"` // not consumed
-	Records         []setupBinRecord `json:"records"`
-	Problems        []amt.Problem    `json:"problems"`
-	Notes           []amt.Problem    `json:"notes"`
+	Version         string        `json:"version"`
+	FileType        string        `json:"file_type"` // the 16 bytes as stored, in hex
+	RecordsTotal    uint32        `json:"records_total"`
+	RecordsConsumed uint32        `json:"records_consumed"`
+	RecordsFree     int           `json:"records_free"`
+	RecordsKept     bool          `json:"records_kept"` // not consumed
+	Problems        []amt.Problem `json:"problems"`
+	Notes           []amt.Problem `json:"notes"`
 }
 
 type setupBinRecord struct {
@@ -76,19 +77,20 @@ func runSetupBinShow(e *env, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	out := describe(f, *reveal)
+	out := setupBinShow{Version: f.Version.String(), FileType: hex.EncodeToString(f.TypeID[:]), RecordsTotal: f.Total,
+		RecordsConsumed: f.Consumed, RecordsFree: f.Free(), RecordsKept: f.Keeps()}
 	out.Problems, out.Notes = f.Judge(v)
 	code := exitOK
 	if len(out.Problems) > 0 {
 		code = exitFound
 	}
+	w := bufio.NewWriterSize(e.stdout, 64<<10)
 	if *asJSON {
-		return code, writeJSON(e.stdout, out)
+		err = out.writeJSON(w, f, *reveal)
+	} else {
+		out.print(w, f, *reveal)
 	}
-	var b bytes.Buffer
-	out.print(&b)
-	_, err = b.WriteTo(e.stdout)
-	return code, err
+	return code, errors.Join(err, w.Flush())
 }
 
 // optionalVersion reads an AMT version; an empty text is none.
@@ -111,40 +113,59 @@ func readSetupBin(e *env, name string) (*setupbin.File, error) {
 	return f, nil
 }
 
-// describe puts a file into its JSON form, without judging it.
-func describe(f *setupbin.File, reveal bool) setupBinShow {
-	out := setupBinShow{Version: f.Version.String(), FileType: hex.EncodeToString(f.TypeID[:]), RecordsTotal: f.Total,
-		RecordsConsumed: f.Consumed, RecordsFree: f.Free(), RecordsKept: f.Keeps(), Records: []setupBinRecord{}}
-	for i, r := range f.Records {
-		rec := setupBinRecord{Number: r.Number, Offset: f.Offset(i), Valid: r.Valid(), Scrambled: r.Flags&setupbin.FlagScrambled != 0,
-			Variables: []setupBinVariable{}}
-		for _, v := range r.Variables {
-			value := v.Value.Reveal()
-			x := setupBinVariable{Module: v.Module, ID: v.ID, Name: v.Name(), Length: len(value), Secret: v.Secret()}
-			if !x.Secret || reveal {
-				x.Value, x.Hex = plain(strings.ToValidUTF8(v.Words(true), "?")), hex.EncodeToString([]byte(value))
-			}
-			switch {
-			case v.Key() == "2/1" && !x.Secret:
-				rec.PID = plain(strings.ToValidUTF8(keys.Bare(value), "?"))
-			case v.Key() == "2/2" && reveal:
-				rec.PPS = plain(strings.ToValidUTF8(keys.Bare(value), "?"))
-			}
-			rec.Variables = append(rec.Variables, x)
+// describe puts record i into its JSON form.
+func describe(f *setupbin.File, i int, reveal bool) setupBinRecord {
+	r := f.Records[i]
+	rec := setupBinRecord{Number: r.Number, Offset: f.Offset(i), Valid: r.Valid(), Scrambled: r.Flags&setupbin.FlagScrambled != 0,
+		Variables: []setupBinVariable{}}
+	for _, v := range r.Variables {
+		value := v.Value.Reveal()
+		x := setupBinVariable{Module: v.Module, ID: v.ID, Name: v.Name(), Length: len(value), Secret: v.Secret()}
+		if !x.Secret || reveal {
+			x.Value, x.Hex = plain(strings.ToValidUTF8(v.Words(true), "?")), hex.EncodeToString([]byte(value))
 		}
-		out.Records = append(out.Records, rec)
+		switch {
+		case v.Key() == "2/1" && !x.Secret:
+			rec.PID = plain(strings.ToValidUTF8(keys.Bare(value), "?"))
+		case v.Key() == "2/2" && reveal:
+			rec.PPS = plain(strings.ToValidUTF8(keys.Bare(value), "?"))
+		}
+		rec.Variables = append(rec.Variables, x)
 	}
-	return out
+	return rec
+}
+
+// writeJSON writes one object: the head, and the records behind it.
+func (s setupBinShow) writeJSON(w *bufio.Writer, f *setupbin.File, reveal bool) error {
+	var head bytes.Buffer
+	if err := writeJSON(&head, s); err != nil {
+		return err
+	}
+	_, _ = w.Write(bytes.TrimSuffix(head.Bytes(), []byte("}\n"))) // the writer keeps its first error for Flush
+	_, _ = w.WriteString(`,"records":[`)
+	for i := range f.Records {
+		if i > 0 {
+			_ = w.WriteByte(',')
+		}
+		head.Reset()
+		if err := writeJSON(&head, describe(f, i, reveal)); err != nil {
+			return err
+		}
+		_, _ = w.Write(bytes.TrimSuffix(head.Bytes(), []byte("\n")))
+	}
+	_, err := w.WriteString("]}\n")
+	return err
 }
 
 // print writes the file in words and closes with the verdict.
-func (s setupBinShow) print(w io.Writer) {
+func (s setupBinShow) print(w io.Writer, f *setupbin.File, reveal bool) {
 	kept := "each serves one client"
 	if s.RecordsKept {
 		kept = "they are not consumed: each serves any number of clients"
 	}
 	fmt.Fprintf(w, "setup.bin, version %s: the header says %s, %d used; %s\n", s.Version, count(int(s.RecordsTotal), "record"), s.RecordsConsumed, kept)
-	for i, r := range s.Records {
+	for i := range f.Records {
+		r := describe(f, i, reveal)
 		state := "free"
 		if !r.Valid {
 			state = "used"
@@ -155,7 +176,7 @@ func (s setupBinShow) print(w io.Writer) {
 		fmt.Fprintf(w, "record %d at byte %d: %s\n", i+1, r.Offset, state)
 		for _, v := range r.Variables {
 			value := v.Value
-			if v.Secret && v.Hex == "" {
+			if v.Secret && !reveal {
 				value = amt.Secret{}.String()
 			}
 			fmt.Fprintf(w, "  %-5s %-33s %s\n", fmt.Sprintf("%d/%d", v.Module, v.ID), v.Name, value)
