@@ -192,6 +192,10 @@ func (p *Page) draw(w int) []string {
 		return p.join(append(head, ""), actions)
 	}
 	room := p.h - len(head) - len(actions) - 2
+	if len(p.middle(w, p.h)) > room { // evidence goes before the full words of a repair; its preview has them
+		actions = p.short(w)
+		room = p.h - len(head) - len(actions) - 2
+	}
 	if room < 4 && len(actions) > 4 {
 		actions = p.compact(w, max(3, p.h-len(head)-7))
 		room = p.h - len(head) - len(actions) - 2
@@ -245,6 +249,21 @@ func (p *Page) actions(w int) []string {
 	for i := range j.Remedies {
 		p.at[len(lines)] = i
 		lines = append(lines, p.remedyRow(i, w, false)...)
+	}
+	return lines
+}
+
+// short is actions with one line for each remedy.
+func (p *Page) short(w int) []string {
+	j := &p.env.Snap.Judgement
+	if len(j.Remedies) == 0 {
+		return p.actions(w)
+	}
+	lines := p.actionsHead(w)
+	p.at = list.Lines{}
+	for i := range j.Remedies {
+		p.at[len(lines)] = i
+		lines = append(lines, p.remedyRow(i, w, true)...)
 	}
 	return lines
 }
