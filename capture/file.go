@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -26,6 +27,7 @@ type File struct {
 	closer io.Closer
 	warn   func(string)
 	count  *countReader
+	follow *follower // nil when the end of the file is the end
 
 	received, truncated atomic.Uint64
 }
@@ -67,7 +69,16 @@ func (f *File) Stats() Stats {
 // warning. ErrNotCapture and FormatError come wrapped in amt.Error with the next step.
 func (f *File) Run(ctx context.Context, fn func(*Packet) error) error {
 	f.count.r, f.count.ctx = f.r, ctx
-	if !isRegular(f.r) {
+	var last time.Time
+	if f.follow != nil {
+		f.follow.ctx = ctx
+		f.follow.beat = func(waited time.Duration) error {
+			if last.IsZero() {
+				return nil
+			}
+			return fn(&Packet{Time: last.Add(waited)})
+		}
+	} else if !isRegular(f.r) {
 		c := newCancelReader(ctx, f.r)
 		defer c.stop()
 		f.count.r = c
@@ -100,6 +111,7 @@ func (f *File) Run(ctx context.Context, fn func(*Packet) error) error {
 			told[p.Link] = true
 			f.warn(fmt.Sprintf("packets of link type %d cannot be taken apart and are left out", p.Link))
 		}
+		last = p.Time
 		if err := fn(&p); err != nil {
 			return err
 		}
@@ -133,6 +145,8 @@ func (f *File) explain(ctx context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case f.follow != nil && f.follow.fail != nil:
+		return f.follow.fail
 	case errors.As(err, &cut):
 		f.warn(cut.Error() + "; everything before it was read")
 		return nil

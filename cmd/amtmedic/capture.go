@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"amtmedic/amt"
 	"amtmedic/capture"
@@ -51,16 +52,24 @@ func (p *portFlag) register(fs *flag.FlagSet) {
 }
 
 func runCaptureScan(e *env, args []string) (int, error) {
-	fs := flags("capture scan FILE... [--port N] [--json]")
+	fs := flags("capture scan FILE... [--port N] [--json] [--follow] [--for DURATION]")
 	var ports portFlag
 	ports.register(fs)
 	asJSON := fs.Bool("json", false, "print one JSON object a line")
+	follow := fs.Bool("follow", false, "go on reading a file that another program still writes, until interrupted")
+	span := fs.Duration("for", 0, "with --follow: stop after this time, such as 90s")
 	files, err := parse(fs, args)
-	if err != nil {
+	switch {
+	case err != nil:
 		return exitUsage, err
-	}
-	if len(files) == 0 {
+	case len(files) == 0:
 		return exitUsage, misuse(fs, "capture scan takes at least one file, or - for standard input")
+	case *follow && len(files) > 1:
+		return exitUsage, misuse(fs, "--follow takes one file, %d were given", len(files))
+	case *span < 0 || *span > 0 && !*follow:
+		return exitUsage, misuse(fs, "--for takes a time above 0 and goes with --follow")
+	case *follow:
+		return followFile(e, files[0], ports.ports, *asJSON, *span)
 	}
 	out := bufio.NewWriterSize(e.stdout, 64<<10)
 	code := exitOK
@@ -79,25 +88,45 @@ func runCaptureScan(e *env, args []string) (int, error) {
 	return code, nil
 }
 
+// followFile scans a file that grows. A stop, by a signal or the clock, is a regular end.
+func followFile(e *env, name string, ports []uint16, asJSON bool, span time.Duration) (int, error) {
+	ctx := e.ctx
+	if span > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, span)
+		defer cancel()
+	}
+	err := scanSource(ctx, e, name, capture.FollowFile, ports, eventWriter(e.stdout, asJSON, false))
+	if err != nil && ctx.Err() == nil {
+		return exitUsage, err
+	}
+	return exitOK, nil
+}
+
 // scanFile gives the events of one file to emit and tells on standard error what was odd.
 func scanFile(e *env, name string, ports []uint16, emit func(capture.Event) error) error {
+	return scanSource(e.ctx, e, name, capture.OpenFile, ports, emit)
+}
+
+// scanSource gives the events of what open opens.
+func scanSource(ctx context.Context, e *env, name string, open func(string, func(string)) (*capture.File, error),
+	ports []uint16, emit func(capture.Event) error) error {
 	warn := func(text string) { fmt.Fprintf(e.stderr, "amtmedic: warning: %s: %s\n", plain(name), plain(text)) }
-	var src *capture.File
 	if name == "-" {
-		src = capture.NewFile(e.stdin, name, warn)
-	} else {
-		f, err := capture.OpenFile(name, warn)
-		if err != nil {
-			return err
+		open = func(name string, warn func(string)) (*capture.File, error) {
+			return capture.NewFile(e.stdin, name, warn), nil
 		}
-		defer f.Close()
-		src = f
 	}
-	ctx, cancel := context.WithCancel(e.ctx)
+	src, err := open(name, warn)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failed error
 	var stats capture.Stats
-	err := capture.Scan(ctx, src, capture.Options{Ports: ports, File: name, Stats: &stats}, func(v capture.Event) {
+	err = capture.Scan(ctx, src, capture.Options{Ports: ports, File: name, Stats: &stats}, func(v capture.Event) {
 		if failed == nil {
 			if failed = emit(v); failed != nil {
 				cancel()
