@@ -53,7 +53,7 @@ func TestBrokenKeys(t *testing.T) {
 		want   string // problems for AMT 2.x
 		lost   bool   // no repair: nothing that reads as one setup.bin is left
 	}{
-		{name: "loop of one", change: func(m *memory) { chainTo(m, 2, 2) }, want: "setup-chain variable"},
+		{name: "loop of one", change: func(m *memory) { chainTo(m, 2, 2) }, want: "setup-chain"},
 		{name: "loop of two", change: func(m *memory) { chainTo(m, 3, 2) }, want: "setup-chain"},
 		{name: "out of range", change: func(m *memory) { chainTo(m, 3, 0xff00) }, want: "setup-chain"},
 		{name: "free cluster", change: func(m *memory) { chainTo(m, 3, 0) }, want: "setup-chain"},
