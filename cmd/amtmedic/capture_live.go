@@ -11,6 +11,9 @@ import (
 	"amtmedic/capture"
 )
 
+// recordedFilter says in words what a recording holds.
+const recordedFilter = "hellos, connections back, DNS, DHCP, ICMP"
+
 func runCaptureLive(e *env, args []string) (int, error) {
 	fs := flags("capture live -i IFACE [-w FILE] [--port N] [--json] [--for DURATION]")
 	var ports portFlag
@@ -66,7 +69,7 @@ func watch(ctx context.Context, e *env, w watching) (int, error) {
 			return exitFound, err
 		}
 		defer done()
-		if rec, err = capture.NewRecorder(out, capture.RecordedInterface{Name: w.iface, Link: live.Link(), Filter: "hellos, connections back, DNS, DHCP, ICMP"}); err != nil {
+		if rec, err = capture.NewRecorder(out, capture.RecordedInterface{Name: w.iface, Link: live.Link(), Filter: recordedFilter}); err != nil {
 			return exitFound, &amt.Error{Op: "record to", Subject: plain(w.file), Err: err}
 		}
 		src = capture.Record(live, rec)

@@ -84,6 +84,10 @@ func run(e *env, args []string) (code int) {
 			code = exitFault
 		}
 	}()
+	if isExtcap(args) {
+		code, err := runExtcap(e, args)
+		return report(e, code, err)
+	}
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") && !slices.Contains(helpWords, args[0]) {
 		code, err := runScreen(e, args)
 		return report(e, code, err)
