@@ -193,7 +193,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d\b`), "10:04:31"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "2026-11-25"},
 	{regexp.MustCompile(`\b127\.\d{3}\.\d{3}\.`), "127.120.140."}, // the seeds of these tests give such widths only
-	{regexp.MustCompile(`(127\.120\.140\.5[34]):\d+`), "$1:53"}, // another port where 53 is not given away
+	{regexp.MustCompile(`(127\.120\.140\.5[34]):\d+`), "$1:53"},   // another port where 53 is not given away
 	{regexp.MustCompile(`(?m)^── (127\.120\.140\.53:53 answers with ).*`), "── ${1}provisionserver.lyon.corp.example.  300  C… ──"},
 	{regexp.MustCompile(`/\S*/amtmedic-practice-[\d-]+/`), "/tmp/amtmedic-practice/"},
 	{regexp.MustCompile(`(?m)^( amtmedic  no case open) +this machine: .*`), "$1                   this machine: linux · kim · eth0, lo"},
