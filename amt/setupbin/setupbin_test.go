@@ -123,6 +123,41 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// TestOtherWriter: from the same input we write the bytes that MeshCentral's writer wrote.
+func TestOtherWriter(t *testing.T) {
+	sha1 := "sha1:" + strings.Repeat("ab", 20) + ":Root"
+	remote := []string{"2/3=corp.example", "2/4=ps.corp.example", "2/5=on", "2/7=enabled", "2/8=" + sha1, "2/10=7"}
+	for _, c := range []struct {
+		name     string
+		version  Version
+		o        Options
+		settings []string
+	}{
+		{"v20.bin", V20, Options{}, remote},
+		{"v21.bin", V21, Options{Keep: true}, slices.Concat(remote, []string{"1/6=" + powerOn, "2/11=pc1", "2/12=corp.example", "2/13=enabled", "2/17=192.0.2.10", "2/18=9971"})},
+		{"v30.bin", V30, Options{}, slices.Concat(remote, []string{"2/25=on", "2/26=255", "2/28=start", "2/30=77", "2/34=2", "2/31=help"})},
+		{"v40.bin", V40, Options{Scramble: true}, []string{"2/29=manual", "2/8=sha256:" + strings.Repeat("cd", 32) + ":Root2", "2/7=1"}},
+	} {
+		want, err := os.ReadFile(filepath.Join("testdata", c.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var more []Variable
+		for _, s := range c.settings {
+			key, value, _ := strings.Cut(s, "=")
+			more = append(more, setting(t, key, value))
+		}
+		f, err := Build(c.version, [][]Variable{FromKeys(row(intelPID, intelPPS), more...), FromKeys(row(otherPID, otherPPS), more...)}, c.o)
+		if err != nil || !bytes.Equal(f.Bytes(), want) {
+			t.Errorf("%s: we write other bytes, %v", c.name, err)
+		}
+		read := mustRead(t, want)
+		if problems, _ := read.Judge(amt.Version{}); len(problems) > 0 || !bytes.Equal(read.Bytes(), want) || read.Version != c.version || len(read.Records) != 2 {
+			t.Errorf("%s: %v", c.name, problems)
+		}
+	}
+}
+
 // TestDefects breaks a sound file in each known way.
 func TestDefects(t *testing.T) {
 	put16 := func(at int, v uint16) func([]byte) []byte {

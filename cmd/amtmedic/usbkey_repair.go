@@ -80,6 +80,7 @@ func (t keyTarget) repair(e *env, k keyFlags, v amt.Version, before *usbkey.Repo
 	if err != nil {
 		return fail(err, untouched)
 	}
+	fmt.Fprintf(e.stderr, "amtmedic: %s holds the setup.bin until the key was read back\n", plain(copied))
 	after, err := t.writeKey(e, rescue.Setup, usbkey.Format{}, v)
 	if err != nil {
 		fmt.Fprintf(e.stderr, "amtmedic: the setup.bin of the key is safe in %s\n", plain(copied))
