@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"amtmedic/amt"
@@ -38,7 +40,7 @@ func runUSBKeyInspect(e *env, args []string) (int, error) {
 	}
 	r, err := inspectKey(words[0], v)
 	if err != nil {
-		return exitUsage, err
+		return unreadable(err), err
 	}
 	code := exitOK
 	if len(r.Problems) > 0 {
@@ -65,6 +67,14 @@ func inspectKey(path string, v amt.Version) (*usbkey.Report, error) {
 		return nil, keyError("read USB key", path, err)
 	}
 	return r, nil
+}
+
+// unreadable gives the exit code of a key that could not be read: for want of a privilege, or at all.
+func unreadable(err error) int {
+	if errors.Is(err, fs.ErrPermission) {
+		return exitUndecided
+	}
+	return exitUsage
 }
 
 // keyError names the key in an error that does not do so itself.

@@ -28,7 +28,7 @@ func runUSBKeyRepair(e *env, args []string) (int, error) {
 	}
 	before, err := inspectKey(words[0], v)
 	if err != nil {
-		return exitUsage, err
+		return unreadable(err), err
 	}
 	if len(before.Problems) == 0 {
 		fmt.Fprintln(e.stderr, "amtmedic: there is nothing to repair; nothing was written")
