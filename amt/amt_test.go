@@ -34,7 +34,10 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := string(js) + fmt.Sprintf("%v %s %q %x %d %+v %#v %v", s, s, s, s, s, s, s, struct{ S Secret }{s})
+	type deep struct{ inner struct{ s Secret } }
+	inside := deep{}
+	inside.inner.s = s
+	all := fmt.Sprintf("%v %+v %#v %s", inside, &inside, inside, []any{inside}) + string(js) + fmt.Sprintf("%v %s %q %x %d %+v %#v %v", s, s, s, s, s, s, s, struct{ S Secret }{s})
 	if strings.Contains(all, "NKLD") || strings.Contains(all, fmt.Sprintf("%x", "NKLD")) {
 		t.Errorf("secret printed: %s", all)
 	}

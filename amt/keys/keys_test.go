@@ -187,8 +187,13 @@ func TestCSVRoundTrip(t *testing.T) {
 	if err != nil || len(problems) != 0 || len(got) != 2 {
 		t.Fatalf("%d rows, %v, %v", len(got), problems, err)
 	}
-	if rows[1].ID = 8; got[0] != rows[0] || got[1] != rows[1] {
-		t.Error("rows changed on the way")
+	rows[1].ID = 8
+	for i, r := range rows {
+		g := got[i]
+		if g.PID != r.PID || g.ID != r.ID || g.Used != r.Used || !g.PPS.Equal(r.PPS) ||
+			!g.CurrentPassword.Equal(r.CurrentPassword) || !g.AdminPassword.Equal(r.AdminPassword) {
+			t.Errorf("row %d changed on the way", i+1)
+		}
 	}
 }
 

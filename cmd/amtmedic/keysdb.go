@@ -131,9 +131,9 @@ func previewKeys(e *env, st *store.Store, rows []keys.Row, problems []amt.Proble
 		case known && r.ID != 0 && r.ID != old.ID:
 			out.Conflicts++
 			out.Taken = append(out.Taken, amt.In(fmt.Sprintf("id %d", r.ID), "pid-taken", "PID %s stands in the map under id %d", r.PID.Dashed(), old.ID))
-		case known && old.PPS == r.PPS && old.CurrentPassword == r.CurrentPassword && old.AdminPassword == r.AdminPassword && old.Used == r.Used:
+		case known && old.PPS.Equal(r.PPS) && old.CurrentPassword.Equal(r.CurrentPassword) && old.AdminPassword.Equal(r.AdminPassword) && old.Used == r.Used:
 			out.Same++
-		case known && old.PPS != r.PPS:
+		case known && !old.PPS.Equal(r.PPS):
 			out.Replaced++
 			out.Changes = append(out.Changes, amt.In(fmt.Sprintf("id %d", old.ID), "pps-changes", "PID %s gets another PPS", r.PID.Dashed()))
 		case known:
