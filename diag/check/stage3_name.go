@@ -152,7 +152,7 @@ func (c *caseView) targetOnly() {
 	if host != "" && c.isServer(host) == diag.No {
 		if c.Has("client.server_override", diag.None) {
 			_, addrKey := c.serverAddrs()
-			c.nameMissing("rc-dns-wrong-target", diag.Likely, []string{"dns.client"}, append(addrKey, key, "client.server_override")...)
+			c.nameMissing("rc-dns-wrong-target", diag.Likely, []string{"dns.client"}, append([]string{key, "client.server_override"}, addrKey...)...)
 			return
 		}
 		c.want("client.server_override")
@@ -180,7 +180,7 @@ func (c *caseView) judgeNoAddress(a answer) {
 	there, asked := c.serverAnswer(a.qname)
 	if asked && len(there.addrs) > 0 {
 		if len(addrs) == 0 || overlap(there.addrs, addrs) {
-			c.name("rc-dns-split-horizon", diag.Proven, append(addrKey, a.key, "dns.server")...)
+			c.name("rc-dns-split-horizon", diag.Proven, append([]string{a.key, "dns.server"}, addrKey...)...)
 			return
 		}
 	}
@@ -190,7 +190,7 @@ func (c *caseView) judgeNoAddress(a answer) {
 		return
 	}
 	if zone := c.otherZone(a.qname); zone != "" {
-		c.name("rc-dns-wrong-suffix", diag.Proven, append(addrKey, a.key, zone, "client.suffix")...)
+		c.name("rc-dns-wrong-suffix", diag.Proven, append([]string{a.key, zone, "client.suffix"}, addrKey...)...)
 		return
 	}
 	home := zoneOf(c.Str("srv.fqdn"))
@@ -234,11 +234,11 @@ func (c *caseView) judgeWrongAddress(a answer, addrKey []string) {
 	there, asked := c.serverAnswer(a.qname)
 	switch {
 	case asked && overlap(there.addrs, addrs):
-		c.name("rc-dns-split-horizon", diag.Proven, append(addrKey, a.key, "dns.server")...)
+		c.name("rc-dns-split-horizon", diag.Proven, append([]string{a.key, "dns.server"}, addrKey...)...)
 	case asked && len(there.addrs) > 0:
-		c.name("rc-dns-wrong-target", diag.Proven, append(addrKey, a.key, "dns.server")...)
+		c.name("rc-dns-wrong-target", diag.Proven, append([]string{a.key, "dns.server"}, addrKey...)...)
 	default:
-		c.nameMissing("rc-dns-wrong-target", diag.Likely, []string{"dns.server"}, append(addrKey, a.key, "dns.server")...)
+		c.nameMissing("rc-dns-wrong-target", diag.Likely, []string{"dns.server"}, append([]string{a.key, "dns.server"}, addrKey...)...)
 	}
 }
 

@@ -211,7 +211,10 @@ func (c *caseView) lights(j *diag.Judgement) {
 			if st > int(root.station) {
 				j.Road[st] = diag.NotJudged
 			} else if j.Road[st] == diag.Suspect {
-				j.Road[st] = diag.Unknown
+				j.Road[st] = diag.Good // what the root explains is no question of its own
+				if namesAnother(j, diag.Station(st)) {
+					j.Road[st] = diag.Unknown
+				}
 			}
 		}
 		j.Road[root.station] = diag.Broken
@@ -223,6 +226,13 @@ func (c *caseView) lights(j *diag.Judgement) {
 	case j.Verdict == "ok-provisioned" || j.Verdict == "ok-cira-outside":
 		c.goodUpTo(j, diag.Provisioned)
 	}
+}
+
+// namesAnother: a check of the station names a fault that is not the verdict.
+func namesAnother(j *diag.Judgement, st diag.Station) bool {
+	return slices.ContainsFunc(j.Checks, func(r diag.Result) bool {
+		return r.Station == st && slices.ContainsFunc(r.Causes, func(n diag.Named) bool { return n.ID != j.Verdict })
+	})
 }
 
 // goodUpTo: what a healthy verdict proves; nothing that was looked at and is not good is hidden.

@@ -145,7 +145,7 @@ func importOEM(w *World, r diag.Remedy) remedy.Action {
 				AdminPassword: row.AdminPassword, Used: row.Used})
 		}
 		sum, err := w.store.ImportKeys(ctx, pairs)
-		return fmt.Sprintf("%d imported, %d waiting clients promoted", sum.Imported, sum.Promoted), err
+		return fmt.Sprintf("%d imported; clients that waited for it and go on: %d", sum.Imported, sum.Promoted), err
 	})
 }
 
@@ -158,7 +158,7 @@ func writeMapping(w *World, r diag.Remedy) remedy.Action {
 			if err == nil && len(sum.Conflicts) > 0 {
 				err = errors.New(sum.Conflicts[0].Text)
 			}
-			return fmt.Sprintf("%d row written, %d waiting clients promoted", sum.Imported, sum.Promoted), err
+			return fmt.Sprintf("%d row written; clients that waited for it and go on: %d", sum.Imported, sum.Promoted), err
 		})
 }
 

@@ -51,7 +51,7 @@ var mebxQuestions = []Question{
 			option("a local tool says: soft-disabled", "a local call switches it on", says("client.enable_kind", "soft-disabled"), says("client.enabled", false)),
 			option("BIOS and MEBx have nothing to switch on", "this PC has no AMT", says("client.enable_kind", "no-entry")),
 		}},
-	{ID: "client.prov_state", Check: "chk-prov-state", Title: "Which state does it show?", Cost: Disturb,
+	{ID: "client.prov_state", Check: "chk-prov-state", Title: "Which provisioning state has it?", Cost: Disturb,
 		Why: "Not begun, running and done lead to three different roads.",
 		How: []string{localTool, "or " + openMEBx + ", see the provisioning state"},
 		Options: []Option{
