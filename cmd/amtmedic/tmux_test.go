@@ -49,7 +49,7 @@ var workstationCases = []struct {
 		{[]string{"Escape"}, []string{"firmware  ", "│", "enter shows what decided"}, "walk"},
 	}},
 	{"rc-amt-disabled", "225", []screenStep{
-		{nil, []string{"Which state does it show?"}, "question"},
+		{nil, []string{"Which provisioning state has it?"}, "question"},
 		{[]string{"p"}, []string{"The practice PC's screen", "[Disabled]"}, "pc"},
 		{[]string{"4"}, []string{"Is AMT switched on?"}, ""},
 		{[]string{"p", "Down", "Enter"}, []string{"rc-amt-disabled · client · proven"}, "verdict"},
@@ -202,7 +202,7 @@ func lookResize(t *testing.T, bin string) {
 
 func lookLab(t *testing.T, bin string) {
 	x := openTerminal(t, 80, 24, nil, bin+" lab --seed 97 --fault rc-amt-disabled")
-	frame := x.until("◐ state known", "│", "Which state does it show?")
+	frame := x.until("◐ state known", "│", "Which provisioning state has it?")
 	if lineOf(t, frame, " firmware   wire   name") != 3 {
 		t.Errorf("the road is not above the walk:\n%s", frame)
 	}
@@ -226,7 +226,7 @@ func lookPort(t *testing.T, bin string) {
 
 func lookPassword(t *testing.T, bin string) {
 	x := openTerminal(t, 80, 24, nil, bin+" lab --seed 97 --fault rc-not-in-setup-pw-changed")
-	x.until("Which state does it show?")
+	x.until("Which provisioning state has it?")
 	x.keys("1")
 	x.until("Is AMT switched on?")
 	x.keys("1")
