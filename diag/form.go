@@ -152,8 +152,28 @@ var (
 			}
 			return net.JoinHostPort(strings.ToLower(strings.TrimSuffix(h, ".")), p), nil
 		}
+		if i := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == ',' || r == ';' || r == '/' }); i >= 0 {
+			return "", fmt.Errorf("%s is no name and no address", show(s))
+		}
 		return strings.ToLower(strings.TrimSuffix(s, ".")), nil
 	})
+	resolverForm = textForm("an address, with :port where needed", func(s string) (string, error) {
+		if ap, err := netip.ParseAddrPort(s); err == nil {
+			return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()).String(), nil
+		}
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return "", fmt.Errorf("%s is not an address", show(s))
+		}
+		return a.Unmap().String(), nil
+	})
+	httpStatus = form{"an HTTP status, 100 to 599", func(v any) (any, error) {
+		n, err := number.norm(v)
+		if err == nil && (n.(float64) < 100 || n.(float64) > 599) {
+			err = fmt.Errorf("%v is no HTTP status", n)
+		}
+		return n, err
+	}}
 	upper = textForm("a code word", func(s string) (string, error) {
 		if strings.EqualFold(s, None) {
 			return None, nil

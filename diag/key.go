@@ -136,7 +136,7 @@ var clientKeys = []Key{
 	key("client.os_addr", noneOr(address), "address of the operating system"),
 	key("client.os_ip_mode", enum("dhcp-lease", "static", "none"), "how the operating system gets its address"),
 	key("client.os_name", name, "name that the operating system has now"),
-	key("client.dns_servers", listOf(hostMaybePort), "DNS servers of the lease or the static settings"),
+	key("client.dns_servers", listOf(resolverForm), "DNS servers of the lease or the static settings"),
 	key("client.amt_updated_from", noneOr(versionForm), "earlier firmware version, when the present one came by update"),
 	key("client.own_cert", noneOr(object(fields{"not_before": timeForm, "not_after": timeForm, "self_signed": boolean})), "certificate that the firmware presents on 16993"),
 }
@@ -186,7 +186,7 @@ func wireKeys(side string, v Vantage) []Key {
 		ks = append(ks,
 			packet(p+"dns", noneOr(object(fields{"qname": name, "rcode": upper, "addr": listOf(address), "server": hostMaybePort})),
 				"query for the provisioning name, seen at the client"),
-			packet(p+"dhcp", noneOr(object(fields{"by": enum("me", "os"), "addr": address, "suffix": suffixForm, "dns": listOf(hostMaybePort)})),
+			packet(p+"dhcp", noneOr(object(fields{"by": enum("me", "os"), "addr": address, "suffix": suffixForm, "dns": listOf(resolverForm)})),
 				"lease seen on the wire"))
 	}
 	return ks
@@ -207,7 +207,7 @@ var serverKeys = []Key{
 	key("srv.listen", listOf(addressPort), "listeners of the service; an empty list means nothing listens"),
 	key("srv.amtscs.vdir", enum("present", "missing"), "web directory"),
 	key("srv.amtscs.https", enum("on", "off"), "https required on the web directory"),
-	key("srv.amtscs.status", numberOrText, "HTTP status of the web directory"),
+	key("srv.amtscs.status", httpStatus, "HTTP status of the web directory"),
 	key("srv.amtscs.detail", anyText, "why the status was given: none, ssl-required, access-denied, or text"),
 	key("srv.tls_mode", enum("on", "off"), "AMT management uses TLS"),
 	key("srv.tls_versions", listOf(enum("1.0", "1.1", "1.2", "1.3")), "TLS versions that the managing side accepts"),

@@ -26,7 +26,8 @@ func (v *View) dropOthers() {
 	}
 	v.keep(func(f Fact) bool {
 		p := Obj{f.Value}.Str("pid")
-		return p == "" || v.pid == "" || p == v.pid
+		ours := v.uuid != "" && Obj{f.Value}.Str("uuid") == v.uuid // its own UUID says whose it is
+		return p == "" || v.pid == "" || p == v.pid || ours
 	})
 }
 

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 
 	"time"
@@ -118,14 +119,9 @@ func (c *caseView) healthyPost(s *sorted, add adder) {
 	}
 }
 
-// judgedFault: a fault is proven in what is judged.
+// judgedFault: a fault is proven in what is judged. A likely one does not speak against it (6.5).
 func (s *sorted) judgedFault() bool {
-	for _, f := range s.faults {
-		if f.Confidence == diag.Proven && !f.behind {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.faults, func(f fault) bool { return f.Confidence == diag.Proven && !f.behind })
 }
 
 func (c *caseView) healthyQueue(s *sorted, add adder) {
@@ -169,7 +165,7 @@ func (c *caseView) healthyWaiting(s *sorted, add adder) {
 		return
 	}
 	fresh := diag.Dunno
-	if last, ok := c.lastPacket(); ok {
+	if last, ok := c.lastTry(); ok {
 		fresh = diag.Is(c.Age(last) < longestGap)
 	}
 	open := diag.Dunno
@@ -195,10 +191,27 @@ func (c *caseView) healthyWaiting(s *sorted, add adder) {
 	if c.Known("srv.amtconfig") {
 		service = diag.Is(c.Has("srv.amtconfig", "running"))
 	}
-	queued := diag.Is(!c.hasRow("db.delayed"))
+	queued := diag.Is(!c.hasRow("db.delayed") && !c.hasRow("db.queue")) // then it is for the service to go on
 	add("ok-waiting-retry", []condition{cond(fresh, "wire.client.syn", "wire.client.hello", "wire.server.syn", "wire.server.hello")}, []condition{
 		cond(open, "client.window", "wire.client.syn"), cond(name, "dns.client", "srv.addr"), cond(port, "net.9971"),
-		cond(service, "srv.amtconfig"), cond(queued), cond(diag.Is(!s.provenAnywhere()))})
+		cond(service, "srv.amtconfig"), cond(queued), cond(diag.Is(!s.provenAnywhere() && !s.likelyOnRoad()))})
+}
+
+// lastTry is the latest hello, or SYN that was unanswered or refused at that time.
+func (c *caseView) lastTry() (diag.Fact, bool) {
+	answers := c.packets("wire.client.synack", "wire.server.synack")
+	for _, f := range slices.Backward(c.packets("wire.client.syn", "wire.client.hello", "wire.server.syn", "wire.server.hello")) {
+		answered := slices.ContainsFunc(answers, func(g diag.Fact) bool { return !g.At.Before(f.At) })
+		if strings.HasSuffix(f.Key, ".hello") || !answered {
+			return f, true
+		}
+	}
+	return diag.Fact{}, false
+}
+
+// likelyOnRoad: a link of the road is likely at fault, so not every link is green.
+func (s *sorted) likelyOnRoad() bool {
+	return slices.ContainsFunc(s.faults, func(f fault) bool { return f.Confidence == diag.Likely && !f.behind })
 }
 
 // provenAnywhere: a fault is proven somewhere on the road, whatever its place.

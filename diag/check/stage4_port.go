@@ -232,6 +232,9 @@ func (c *caseView) olderThanConnection(none diag.Fact) bool {
 
 func (c *caseView) judgeArrived(sent *diag.Fact, arrived diag.Fact) {
 	got := diag.ObjOf(arrived)
+	if sent != nil && !sent.At.IsZero() && arrived.At.Sub(sent.At).Abs() >= sameAttempt {
+		sent = nil // another attempt: PID and count may have changed since
+	}
 	if sent != nil && !sameHello(diag.ObjOf(*sent), got) {
 		c.name("rc-middlebox", diag.Proven, "wire.client.hello", "wire.server.hello")
 		return
@@ -243,6 +246,9 @@ func (c *caseView) judgeArrived(sent *diag.Fact, arrived diag.Fact) {
 	}
 	c.pass()
 }
+
+// sameAttempt: two captures of one hello are nearer to each other than two attempts are.
+const sameAttempt = time.Minute
 
 // sameHello compares what the middle must not change; the retry count of another attempt differs.
 func sameHello(a, b diag.Obj) bool {
