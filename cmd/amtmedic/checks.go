@@ -154,7 +154,7 @@ func checkPattern(patterns []string) (func(id string) bool, error) {
 		}
 		if !one {
 			hint := "amtmedic diagnose --list names every check"
-			if near := nearIDs(p); len(near) > 0 {
+			if near := check.Near(p); len(near) > 0 {
 				hint = "near to it are " + strings.Join(near, ", ")
 			}
 			return nil, &amt.Error{Op: "read --only", Subject: plain(p), Err: errors.New("no check has this id"), Hint: hint}
@@ -196,7 +196,7 @@ func readAccepted(list []string) ([]acceptedCause, error) {
 		}
 		if _, known := check.Lookup(id); !known || !strings.HasPrefix(id, "rc-") {
 			hint := "causes begin with rc-"
-			if near := nearIDs(id); len(near) > 0 {
+			if near := check.Near(id); len(near) > 0 {
 				hint = "near to it are " + strings.Join(near, ", ")
 			}
 			return nil, fail("there is no such cause", hint)

@@ -58,7 +58,7 @@ func runExplain(e *env, args []string) (int, error) {
 	p, ok := explain(strings.ToLower(strings.TrimSpace(ops[0])))
 	if !ok {
 		hint := "ids begin with sym-, chk-, rc- or ok-"
-		if near := nearIDs(strings.ToLower(ops[0])); len(near) > 0 {
+		if near := check.Near(strings.ToLower(ops[0])); len(near) > 0 {
 			hint = "near to it are " + strings.Join(near, ", ")
 		}
 		return exitUsage, &amt.Error{Op: "explain", Subject: plain(ops[0]), Err: errors.New("the catalogue has no such id"), Hint: hint}
@@ -68,21 +68,6 @@ func runExplain(e *env, args []string) (int, error) {
 	}
 	p.print(e.stdout)
 	return exitOK, nil
-}
-
-// nearIDs gives up to six ids that a mistyped one may mean, the nearest first.
-func nearIDs(id string) []string {
-	ids := check.Near(id)
-	if len(id) > 80 { // longer than any id, and dear to compare
-		return ids
-	}
-	for _, known := range catalogueIDs() {
-		if distance(id, known) <= 2 && !slices.Contains(ids, known) {
-			ids = append(ids, known)
-		}
-	}
-	slices.SortStableFunc(ids, func(a, b string) int { return distance(id, a) - distance(id, b) })
-	return ids[:min(len(ids), 6)]
 }
 
 // catalogueIDs lists the ids of all causes, checks and symptoms.
@@ -98,27 +83,6 @@ func catalogueIDs() []string {
 		ids = append(ids, s.ID)
 	}
 	return ids
-}
-
-// distance counts the bytes to add, drop or change between two texts.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := last
-			if a[i] != b[j] {
-				change++
-			}
-			last = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // explain makes the page of an id.

@@ -53,7 +53,7 @@ func TestNearIDs(t *testing.T) {
 		"rc-dns-split-horizn": "rc-dns-split-horizon", "chk-pidd": "chk-pid", "ok-provisionned": "ok-provisioned",
 		"sym-system-mising": "sym-system-missing", "pid-unknown": "rc-pid-unknown", "rc-": "",
 	} {
-		near := nearIDs(given)
+		near := check.Near(given)
 		if want == "" {
 			continue
 		}
@@ -61,19 +61,8 @@ func TestNearIDs(t *testing.T) {
 			t.Errorf("%s: %v", given, near)
 		}
 	}
-	nearIDs(strings.Repeat("x", 1<<20)) // must not take time
+	check.Near(strings.Repeat("x", 1<<20)) // must not take time
 	if n := len(check.Causes()); n < 90 {
 		t.Errorf("only %d causes", n)
-	}
-}
-
-func TestDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abd", 1}, {"abc", "bc", 1}, {"kitten", "sitting", 3}} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("%q, %q: %d", c.a, c.b, got)
-		}
 	}
 }

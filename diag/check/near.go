@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"amtmedic/diag"
 )
 
 // Near gives at most six ids of symptoms, checks and causes that a mistyped id may mean, the nearest
@@ -20,7 +22,7 @@ func Near(id string) []string {
 	var hits []hit
 	add := func(other string) {
 		k, w := cut(other)
-		d := distance(word, w)
+		d := diag.Misspelt(word, w)
 		if strings.Contains(w, word) || strings.HasPrefix(word, w) {
 			d = min(d, 1)
 		}
@@ -56,28 +58,4 @@ func cut(id string) (kind, word string) {
 		return "", strings.Trim(id, "-")
 	}
 	return kind, word
-}
-
-// distance is the number of single letters to insert, drop or change to make b of a.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := before
-			if a[i] != b[j] {
-				change++
-			}
-			before = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"amtmedic/amt"
+	"amtmedic/diag"
 )
 
 // Fault is one way in which a world can be broken, named by the cause that it should lead to.
@@ -108,9 +109,9 @@ func Near(id string) []string {
 	}
 	var all []scored
 	for _, f := range faults {
-		away := distance(id, f.id)
+		away := diag.Misspelt(id, f.id)
 		short := strings.TrimPrefix(f.id, "rc-")
-		away = min(away, distance(strings.TrimPrefix(id, "rc-"), short))
+		away = min(away, diag.Misspelt(strings.TrimPrefix(id, "rc-"), short))
 		if id != "" && strings.Contains(short, strings.TrimPrefix(id, "rc-")) {
 			away = min(away, 1)
 		}
@@ -129,26 +130,6 @@ func Near(id string) []string {
 		}
 	}
 	return out
-}
-
-// distance is the number of single-character changes between two texts (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			next := diagonal
-			if a[i] != b[j] {
-				next = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }
 
 // UnknownFault says that there is no such fault.
