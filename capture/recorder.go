@@ -78,6 +78,11 @@ func CreateRecorder(name string, opt RecordOptions, ifaces ...RecordedInterface)
 	if err != nil {
 		return nil, &amt.Error{Op: "record packets", Err: err, Hint: "name a new file in a folder that you may write to"}
 	}
+	return RecordTo(f, opt, ifaces...)
+}
+
+// RecordTo is CreateRecorder into a file that is open already; Close closes it.
+func RecordTo(f io.WriteCloser, opt RecordOptions, ifaces ...RecordedInterface) (*Recorder, error) {
 	r, err := newRecorder(f, opt, ifaces)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -240,4 +245,12 @@ func (r *recorded) Run(ctx context.Context, fn func(*Packet) error) error {
 		return fn(p)
 	})
 	return errors.Join(err, r.rec.Close(r.Stats()))
+}
+
+// Close closes the source below where it can be closed.
+func (r *recorded) Close() error {
+	if c, ok := r.Source.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }

@@ -206,5 +206,7 @@ exec amtmedic diagnose --json --interface lo --resolver 127.0.0.1:9 --answer cli
 	}
 	want(t, stdout.String(), `"verdict":"rc-amtconfig-stopped"`)
 	want(t, caseFacts(t, caseOf(t, stdout.String())), `"key":"wire.client.syn","value":{"dst":"127.0.0.1:9971"`, `"key":"wire.client.rst","value":{`, `"key":"wire.client.hello","value":"none"`)
+	kept := filepath.Join(os.Getenv("AMTMEDIC_HOME"), caseOf(t, stdout.String()), "wire", "client.pcapng")
+	want(t, amtmedic(t, 0, "capture", "scan", kept), "refused")
 	t.Logf("listened for %v", time.Since(begin).Round(time.Second))
 }

@@ -195,6 +195,7 @@ func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, seed int64
 	if err != nil {
 		return nil, nil, err
 	}
+	keepPackets(world, book)
 	walk, err := flow.New(flow.Options{World: world, Journal: book, Judge: check.Judge, Info: checkInfo, Facts: facts, ReadOnly: readOnly})
 	if err != nil {
 		_ = book.Close()

@@ -190,6 +190,18 @@ func openCase() (*journal.Case, error) {
 	return journal.Create(dir, journal.Options{Tool: versionLine(), Now: time.Now, Rand: rand.IntN})
 }
 
+// keepPackets lets what is captured live go into the case as it comes.
+func keepPackets(world *site.World, book *journal.Case) {
+	world.KeepPackets(func(side string) (io.WriteCloser, string, error) {
+		path, ref, err := book.WirePath(side)
+		if err != nil {
+			return nil, "", err
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0o600)
+		return f, ref, err
+	})
+}
+
 // diagnoseHere probes this machine and its network. Nobody is asked: what a person knows comes as
 // --answer.
 func diagnoseHere(e *env, o *siteOptions, form *reportFlags) (code int, err error) {
@@ -203,6 +215,7 @@ func diagnoseHere(e *env, o *siteOptions, form *reportFlags) (code int, err erro
 		return exitUndecided, err
 	}
 	defer func() { err = errors.Join(err, book.Close()) }()
+	keepPackets(world, book)
 	walk, err := flow.New(flow.Options{World: onlyWorld{world, form.want}, Journal: book, Judge: form.judge, Info: checkInfo, Facts: facts})
 	if err != nil {
 		return exitUndecided, err

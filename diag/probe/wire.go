@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,6 +25,9 @@ type Wire struct {
 	After   string       // what was done to the client at the beginning: drain, start-call; empty means nothing
 	Power   string       // s0, s3 or s5; empty while unknown
 	For     time.Duration
+	// Record opens a file of the case for the packets of a live capture, and gives the name by which
+	// facts refer to it; nil keeps no packets.
+	Record func() (file io.WriteCloser, ref string, err error)
 	// Open opens the source; warn is told what it says while it runs.
 	Open func(warn func(string)) (capture.Source, error)
 }
@@ -46,7 +50,7 @@ func WireFile(w Wire) Probe {
 	if w.Open == nil {
 		w.Open = func(warn func(string)) (capture.Source, error) { return capture.OpenFile(w.Name, warn) }
 	}
-	p.Run = func(ctx context.Context, r Report) error { return w.run(ctx, r, w.Name, time.Time{}) }
+	p.Run = func(ctx context.Context, r Report) error { return w.run(ctx, r, &w.Name, time.Time{}) }
 	return p
 }
 
@@ -68,8 +72,43 @@ func WireLive(w Wire) Probe {
 			return capture.OpenLive(w.Name, capture.LiveOptions{Ports: w.Ports, Warn: warn})
 		}
 	}
-	p.Run = func(ctx context.Context, r Report) error { return w.run(ctx, r, "", time.Now().Add(w.For)) }
+	p.Run = func(ctx context.Context, r Report) error {
+		ref := ""
+		if open := w.Open; w.Record != nil {
+			w.Open = func(warn func(string)) (src capture.Source, err error) {
+				src, ref, err = w.recording(open, warn)
+				return src, err
+			}
+		}
+		return w.run(ctx, r, &ref, time.Now().Add(w.For))
+	}
 	return p
+}
+
+// mostRecorded bounds the recording of one watch, but for packets of hellos.
+const mostRecorded = 64 << 20
+
+// recording opens the source with its packets also going into the case.
+func (w *Wire) recording(open func(func(string)) (capture.Source, error), warn func(string)) (capture.Source, string, error) {
+	src, err := open(warn)
+	if err != nil {
+		return nil, "", err
+	}
+	file, ref, err := w.Record()
+	if err == nil {
+		link := capture.LinkEthernet
+		if l, ok := src.(interface{ Link() capture.LinkType }); ok {
+			link = l.Link()
+		}
+		var rec *capture.Recorder
+		rec, err = capture.RecordTo(file, capture.RecordOptions{Limit: mostRecorded, Ports: w.Ports, KeepOn: true, Warn: warn},
+			capture.RecordedInterface{Name: w.Name, Link: link})
+		if err == nil {
+			return capture.Record(src, rec), ref, nil
+		}
+	}
+	warn(fmt.Sprintf("the packets are not kept: %v", err))
+	return src, "", nil
 }
 
 func (w *Wire) probe(cost Cost, what string) Probe {
@@ -100,8 +139,9 @@ func (w *Wire) portText() string {
 	return strings.Join(s, ", ")
 }
 
-// run scans the source. until is zero for a file.
-func (w *Wire) run(ctx context.Context, r Report, file string, until time.Time) error {
+// run scans the source. ref, by which facts refer to it, is known once the source is open; until is
+// zero for a file.
+func (w *Wire) run(ctx context.Context, r Report, ref *string, until time.Time) error {
 	src, err := w.Open(r.Saw)
 	if err != nil {
 		return err
@@ -109,6 +149,7 @@ func (w *Wire) run(ctx context.Context, r Report, file string, until time.Time) 
 	if c, ok := src.(interface{ Close() error }); ok {
 		defer func() { _ = c.Close() }()
 	}
+	file := *ref
 	spy := &watched{Source: src}
 	g := &gatherer{w: w, r: r, file: file, clients: slices.Clone(w.Clients), seen: map[string]bool{}, count: map[string]int{}, latest: map[string]diag.Fact{}, others: map[netip.Addr]bool{}}
 	scan, cancel := context.WithCancel(ctx)

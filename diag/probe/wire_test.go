@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -346,6 +347,11 @@ func TestWireLiveLoopback(t *testing.T) {
 			_ = c.Close()
 		}
 	})
+	kept := filepath.Join(t.TempDir(), "client.pcapng")
+	w.Record = func() (io.WriteCloser, string, error) {
+		f, err := os.Create(kept)
+		return f, "wire/client.pcapng", err
+	}
 	r, err := run(t, WireLive(w))
 	if err != nil {
 		t.Fatal(err)
@@ -353,6 +359,21 @@ func TestWireLiveLoopback(t *testing.T) {
 	kinds := map[string]bool{}
 	for _, f := range r.facts {
 		kinds[f.Key] = f.Value != diag.None
+		if f.Key == "wire.client.syn" && (len(f.Evidence) == 0 || !strings.HasPrefix(f.Evidence[0], "wire/client.pcapng#")) {
+			t.Errorf("the SYN refers to %v, not to the packets that were kept", f.Evidence)
+		}
+	}
+	src, err := capture.OpenFile(kept, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	syns := 0
+	if err := capture.Scan(t.Context(), src, capture.Options{Ports: w.Ports}, func(e capture.Event) {
+		if e.Kind == capture.KindSYN {
+			syns++
+		}
+	}); err != nil || syns != 1 {
+		t.Errorf("%d SYNs are kept: %v", syns, err)
 	}
 	for _, k := range []string{"wire.client.syn", "wire.client.rst", "wire.client.watch"} {
 		if !kinds[k] {

@@ -11,6 +11,7 @@ package site
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -48,6 +49,8 @@ type Options struct {
 
 // World is the site. It implements flow.World; its methods are safe for concurrent use.
 type World struct {
+	keep func(side string) (io.WriteCloser, string, error) // where packets of live captures go
+
 	o         Options
 	system    probe.System
 	systemErr error // why the resolvers of this machine are not known
@@ -97,6 +100,25 @@ func (w *World) Drained() {
 	w.mu.Unlock()
 }
 
+// KeepPackets lets the packets of live captures go into files of the case. open gives a new file for
+// a side, and the name by which facts refer to it. Call it before the walk begins.
+func (w *World) KeepPackets(open func(side string) (file io.WriteCloser, ref string, err error)) {
+	w.mu.Lock()
+	w.keep = open
+	w.mu.Unlock()
+}
+
+// recordAt gives how packets of a side are kept, nil when they are not.
+func (w *World) recordAt(side diag.Vantage) func() (io.WriteCloser, string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.keep == nil {
+		return nil
+	}
+	keep := w.keep
+	return func() (io.WriteCloser, string, error) { return keep(string(side)) }
+}
+
 // Questions lists everything that a person can be asked.
 func (w *World) Questions(*diag.View) []probe.Question { return probe.Questions() }
 
@@ -122,6 +144,7 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 		out = append(out, probe.Connect(probe.Port{Key: "net.9971", Side: at, To: w.target(v), Dial: w.dial}))
 	}
 	if w.o.Interface != "" {
+		listen.Record = w.recordAt(listen.Side)
 		out = append(out, probe.WireLive(listen))
 	}
 	if db != "" {
