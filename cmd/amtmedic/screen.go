@@ -184,6 +184,9 @@ func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, seed int64
 	case tui.FromBundle:
 		return openRecorded(ctx, c.Path)
 	}
+	if *here.iface == "" {
+		*here.iface = usualInterface()
+	}
 	world, facts, err := here.world()
 	if err != nil {
 		return nil, nil, err
@@ -202,6 +205,26 @@ func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, seed int64
 		return nil, nil, err
 	}
 	return walk, keepRunning(ctx, walk, book.ID(), world.Close, book.Close), nil
+}
+
+// usualInterface is the one to listen on when none is named: the first that is up and has an IPv4
+// address, where the right to capture exists; else none.
+func usualInterface() string {
+	if _, missing := liveMissing(); missing {
+		return ""
+	}
+	ifs, _ := net.Interfaces()
+	for _, i := range ifs {
+		addrs, _ := i.Addrs()
+		has4 := slices.ContainsFunc(addrs, func(a net.Addr) bool {
+			n, ok := a.(*net.IPNet)
+			return ok && n.IP.To4() != nil
+		})
+		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 && has4 {
+			return i.Name
+		}
+	}
+	return ""
 }
 
 // keepRunning lets a walk run until the function that it gives is called.
