@@ -162,8 +162,12 @@ func BenchmarkBesideOpenSSL(b *testing.B) {
 		}
 		report(b, "client/openssl", more-one, 5*rounds)
 	})
-	b.Logf("server: %.2f times OpenSSL; client: %.2f, eight at once %.2f", rate["server/ours"]/rate["server/openssl"],
-		rate["client/ours"]/rate["client/openssl"], rate["client/ours, eight at once"]/rate["client/openssl"])
+	b.Run("ratio of ours to OpenSSL's", func(b *testing.B) {
+		b.ReportMetric(rate["server/ours"]/rate["server/openssl"], "server")
+		b.ReportMetric(rate["client/ours"]/rate["client/openssl"], "client")
+		b.ReportMetric(rate["client/ours, eight at once"]/rate["client/openssl"], "client-eight")
+		b.ReportMetric(0, "ns/op")
+	})
 }
 
 // runOpenSSLClient gives the processor time of one s_client that ends by itself.
