@@ -194,7 +194,34 @@ func (c *caseView) healthyWaiting(s *sorted, add adder) {
 	queued := diag.Is(!c.hasRow("db.delayed") && !c.hasRow("db.queue")) // then it is for the service to go on
 	add("ok-waiting-retry", []condition{cond(fresh, "wire.client.syn", "wire.client.hello", "wire.server.syn", "wire.server.hello")}, []condition{
 		cond(open, "client.window", "wire.client.syn"), cond(name, "dns.client", "srv.addr"), cond(port, "net.9971"),
-		cond(service, "srv.amtconfig"), cond(queued), cond(diag.Is(!s.provenAnywhere() && !s.likelyOnRoad()))})
+		cond(service, "srv.amtconfig"), cond(queued), cond(diag.Is(!c.unstored())), cond(diag.Is(!s.provenAnywhere() && !s.likelyOnRoad()))})
+}
+
+// unstored: a hello stands at the server, and where its row should be somebody looked since and found
+// none (table 6.3): the service did not store it, and its next one fares no better, unless a fault of
+// the service or the database has been repaired in between.
+func (c *caseView) unstored() bool {
+	hellos := c.packets("wire.server.hello")
+	if len(hellos) == 0 || c.hasRow("db.amts") || c.hasRow("db.queue") || c.hasRow("db.delayed") || c.hasLog() {
+		return false
+	}
+	last := hellos[len(hellos)-1]
+	empty := func(key string) bool {
+		f, ok := c.Get(key)
+		return ok && !f.At.Before(last.At)
+	}
+	return (empty("db.amts") || empty("db.queue") && empty("srv.log")) && !c.repaired()
+}
+
+// repaired: a fault of the service or the database is in the history.
+func (c *caseView) repaired() bool {
+	bad := map[string][]any{"srv.amtconfig": {"stopped", "hung", "absent"}, "db.reach": {false}, "db.auth": {false}, "db.exists": {false}, "db.config": {diag.None}}
+	for key, values := range bad {
+		if slices.ContainsFunc(c.All(key), func(f diag.Fact) bool { return slices.Contains(values, f.Value) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // lastTry is the latest hello, or SYN that was unanswered or refused at that time.

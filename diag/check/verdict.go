@@ -137,7 +137,9 @@ func (c *caseView) wanted(j *diag.Judgement, s *sorted) []string {
 }
 
 // next is the check that would decide most: the first on the road that lacks facts. Versions are
-// asked last, since few cases turn on them.
+// asked last, since few cases turn on them; so is the web directory, which no hello passes, unless
+// the console is the question. The link of a silent client's port comes before what its silence
+// leaves open.
 func (c *caseView) next(j *diag.Judgement) *diag.Next {
 	ask := func(r diag.Result) *diag.Next {
 		k, _ := LookupCheck(r.Check)
@@ -152,9 +154,16 @@ func (c *caseView) next(j *diag.Judgement) *diag.Next {
 			return ask(j.Checks[i])
 		}
 	}
+	console := c.consoleAsked()
+	silent, _ := c.silent()
+	quiet := silent || c.Has("client.start_call", "not-ready")
+	onRoad := func(r diag.Result) bool { return r.Stage > 0 && open(r) && (console || r.Check != "chk-amtscs") }
 	for _, want := range []func(diag.Result) bool{
-		func(r diag.Result) bool { return r.Stage > 0 && open(r) && len(r.Missing) > 0 },
-		func(r diag.Result) bool { return r.Stage > 0 && open(r) },
+		func(r diag.Result) bool {
+			return r.Check == "chk-nic" && open(r) && !c.post() && quiet && c.Has("client.nic", "onboard-down")
+		},
+		func(r diag.Result) bool { return onRoad(r) && len(r.Missing) > 0 },
+		onRoad,
 		open,
 	} {
 		if i := slices.IndexFunc(j.Checks, want); i >= 0 {
@@ -162,6 +171,14 @@ func (c *caseView) next(j *diag.Judgement) *diag.Next {
 		}
 	}
 	return ask(j.Checks[0])
+}
+
+// consoleAsked: the console fails, or a symptom of the case may come from its web directory.
+func (c *caseView) consoleAsked() bool {
+	return c.Has("srv.console", "partial", "error") || slices.ContainsFunc(c.symptoms(), func(id string) bool {
+		sym, _ := LookupSymptom(id)
+		return slices.ContainsFunc(sym.Causes, consoleOnly)
+	})
 }
 
 // delayedAt: the stored reason of the delayed entry is one that this check names; without a reason
