@@ -175,10 +175,7 @@ func (c *caseView) next(j *diag.Judgement) *diag.Next {
 
 // consoleAsked: the console fails, or a symptom of the case may come from its web directory.
 func (c *caseView) consoleAsked() bool {
-	return c.Has("srv.console", "partial", "error") || slices.ContainsFunc(c.symptoms(), func(id string) bool {
-		sym, _ := LookupSymptom(id)
-		return slices.ContainsFunc(sym.Causes, consoleOnly)
-	})
+	return c.Has("srv.console", "partial", "error") || c.consoleIsTheQuestion()
 }
 
 // delayedAt: the stored reason of the delayed entry is one that this check names; without a reason
