@@ -69,8 +69,10 @@ func (g reading) fact(key string, value any) {
 	g.r.Fact(f)
 }
 
+// age is in seconds, kept to the millisecond: whether a row of the log is older than a queue entry may
+// hang on less than a second.
 func (g reading) age(t time.Time) float64 {
-	return max(0, g.now.Sub(t).Round(time.Second).Seconds())
+	return max(0, g.now.Sub(t).Round(time.Millisecond).Seconds())
 }
 
 func (d DB) probe(id, check, what, needs string, read func(context.Context, reading) error, gives ...string) Probe {
@@ -282,7 +284,7 @@ func (d DB) queue(ctx context.Context, g reading) error {
 	}
 	list := []any{}
 	for _, l := range rows {
-		list = append(list, map[string]any{"at": l.At.UTC().Format(time.RFC3339), "text": l.Text})
+		list = append(list, map[string]any{"at": l.At.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano), "text": l.Text})
 	}
 	g.fact("srv.log", list)
 	return nil

@@ -62,7 +62,8 @@ func pairs(t *testing.T) []store.Pair {
 
 func TestDatabase(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "core.db")
-	now := moment
+	// Neither a whole second nor a whole number of them passes: a log row and a queue entry may lie closer.
+	now := moment.Add(123 * time.Millisecond)
 	s, err := store.Open(t.Context(), file, store.Options{Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
@@ -84,33 +85,34 @@ func TestDatabase(t *testing.T) {
 			t.Fatalf("hello %d: %v", i, err)
 		}
 	}
-	now = moment.Add(90 * time.Second)
+	now = now.Add(90*time.Second + 400*time.Millisecond)
 	clock := func() time.Time { return now }
 
 	got := values(t, DB{Target: file, UUID: caseUUID, PID: mistyped, Now: clock})
 	want := map[string]any{"db.reach": true, "db.auth": true, "db.exists": true, "db.config": "row", "db.profiles": []any{"default"},
-		"db.pid_rows": map[string]any{"total": 3.0, "unused": 3.0}, "db.queue_length": 1.0, "db.queue_idle_s": 90.0, "fleet.last_change_s": 90.0,
+		"db.pid_rows": map[string]any{"total": 3.0, "unused": 3.0}, "db.queue_length": 1.0, "db.queue_idle_s": 90.4, "fleet.last_change_s": 90.4,
 		"srv.params_from": "script", "srv.tls_mode": "off", "srv.uuid_policy": "any", "srv.rcfg_enabled": true, "srv.retry_s": 3600.0,
-		"db.pid_map": "none", "db.amts": map[string]any{"uuid": caseUUID.String(), "state": "unprovisioned", "age_s": 90.0},
-		"db.uuid_map": "none", "db.uuid_map_swapped": map[string]any{"fqdn": "pc-0412.corp.example", "age_s": 90.0},
+		"db.pid_map": "none", "db.amts": map[string]any{"uuid": caseUUID.String(), "state": "unprovisioned", "age_s": 90.4},
+		"db.uuid_map": "none", "db.uuid_map_swapped": map[string]any{"fqdn": "pc-0412.corp.example", "age_s": 90.4},
 		"db.profile": map[string]any{"uuid": caseUUID.String(), "name": "default"}, "db.queue": "none"}
 	for k, v := range want {
 		if !reflect.DeepEqual(got[k], v) {
 			t.Errorf("%s: got %v, want %v", k, got[k], v)
 		}
 	}
-	if d, _ := got["db.delayed"].(map[string]any); d["reason"] != store.ReasonPIDUnknown || d["age_s"] != 90.0 {
+	if d, _ := got["db.delayed"].(map[string]any); d["reason"] != store.ReasonPIDUnknown || d["age_s"] != 90.4 {
 		t.Errorf("db.delayed: %v", got["db.delayed"])
 	}
-	if l, _ := got["srv.log"].([]any); len(l) != 1 {
+	written := moment.Add(123 * time.Millisecond).Format(time.RFC3339Nano)
+	if l, _ := got["srv.log"].([]any); len(l) != 1 || l[0].(map[string]any)["at"] != written {
 		t.Errorf("srv.log: %v", got["srv.log"])
 	}
 
 	got = values(t, DB{Target: file, UUID: otherUUID, PID: ps[1].PID, Now: clock})
-	if v := got["db.pid_map"]; !reflect.DeepEqual(v, map[string]any{"pid": string(ps[1].PID), "used": false, "age_s": 90.0}) {
+	if v := got["db.pid_map"]; !reflect.DeepEqual(v, map[string]any{"pid": string(ps[1].PID), "used": false, "age_s": 90.4}) {
 		t.Errorf("db.pid_map: %v", v)
 	}
-	if q, _ := got["db.queue"].(map[string]any); q["age_s"] != 90.0 {
+	if q, _ := got["db.queue"].(map[string]any); q["age_s"] != 90.4 {
 		t.Errorf("db.queue: %v", got["db.queue"])
 	}
 	if got["db.delayed"] != "none" {
