@@ -113,7 +113,7 @@ var (
 		if err != nil {
 			return "", fmt.Errorf("%s is not a time such as 2026-11-23T10:00:00Z", show(s))
 		}
-		return t.UTC().Format(time.RFC3339), nil
+		return t.UTC().Format(time.RFC3339Nano), nil
 	})
 	digestForm = textForm("a digest in hex", func(s string) (string, error) {
 		s = strings.ToLower(s)
