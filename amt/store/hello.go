@@ -136,7 +136,8 @@ func (r *recording) queue() error {
 		case !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
-		if err := r.t.exec(`UPDATE csti_amts SET changed_us=?, last_error=NULL WHERE uuid=?`, r.now, r.uuid); err != nil {
+		// a client that says hello is in setup, also one that was provisioned before
+		if err := r.t.exec(`UPDATE csti_amts SET changed_us=?, last_error=NULL, state=0 WHERE uuid=?`, r.now, r.uuid); err != nil {
 			return err
 		}
 	}
@@ -195,7 +196,7 @@ func (r *recording) delay(reason string) error {
 		r.uuid, r.h.Version, r.now+delayUnknown.Microseconds(), reason, r.now); err != nil {
 		return err
 	}
-	if err := r.t.exec(`UPDATE csti_amts SET changed_us=?, last_error=? WHERE uuid=?`, r.now, reason, r.uuid); err != nil {
+	if err := r.t.exec(`UPDATE csti_amts SET changed_us=?, last_error=?, state=0 WHERE uuid=?`, r.now, reason, r.uuid); err != nil {
 		return err
 	}
 	r.out.Logged = true

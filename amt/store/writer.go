@@ -193,3 +193,22 @@ func (t *tx) column(query string, args ...any) ([]string, error) {
 	}
 	return out, rows.Err()
 }
+
+// each calls fn for every row; fn reads it with scan.
+func (t *tx) each(query string, args []any, fn func(scan func(...any) error) error) error {
+	st, err := t.stmt(query)
+	if err != nil {
+		return err
+	}
+	rows, err := st.QueryContext(t.ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := fn(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

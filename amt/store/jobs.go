@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"amtmedic/amt"
+)
+
+// ErrLeaseLost: the entry is no longer the worker's. What the worker did stays done in the firmware;
+// whoever has the entry now finds it there.
+var ErrLeaseLost = errors.New("the queue entry belongs to another worker by now")
+
+// Job is a queue entry that a worker holds.
+type Job struct {
+	UUID     amt.UUID
+	Kind     int        // interface version of its last hello: 2 psk, 3 pki
+	Attempts int        // this one included
+	Address  netip.Addr // where its last hello came from
+	PID      amt.PID    // of its last psk hello
+	Enqueued time.Time
+	Worker   string // who holds it
+}
+
+// Claim gives worker up to n entries that nobody holds, oldest first. They stay with it until
+// Finish, Delay or Release, or until the lease runs out; Renew extends it.
+func (s *Store) Claim(ctx context.Context, worker string, n int, lease time.Duration) ([]Job, error) {
+	var jobs []Job
+	err := s.write(ctx, func(t *tx) error {
+		jobs = nil
+		now := s.now()
+		err := t.each(`UPDATE csto_queue_entries SET claimed_by=?1, attempts=attempts+1, again=0, lease_us=?2
+			WHERE uuid IN (SELECT uuid FROM csto_queue_entries WHERE claimed_by IS NULL OR lease_us<?3 ORDER BY enqueued_us LIMIT ?4)
+			RETURNING uuid, kind, attempts, enqueued_us`,
+			[]any{worker, now.Add(lease).UnixMicro(), now.UnixMicro(), n}, func(scan func(...any) error) error {
+				j := Job{Worker: worker}
+				var uuid string
+				var at int64
+				if err := scan(&uuid, &j.Kind, &j.Attempts, &at); err != nil {
+					return err
+				}
+				j.UUID, _ = amt.ParseUUID(uuid)
+				j.Enqueued = fromMicro(at)
+				jobs = append(jobs, j)
+				return nil
+			})
+		for i := 0; err == nil && i < len(jobs); i++ {
+			err = t.begin(&jobs[i], now.UnixMicro())
+		}
+		return err
+	})
+	if err != nil {
+		return nil, &amt.Error{Op: "claim queue entries", Subject: s.path, Err: err}
+	}
+	return jobs, nil
+}
+
+// begin fills a claimed job from the device row. The steps of an earlier configuration count no more.
+func (t *tx) begin(j *Job, now int64) error {
+	var ip string
+	err := t.row(`UPDATE csti_amts SET changed_us=? WHERE uuid=? RETURNING ip, coalesce(pid, '')`, []any{now, j.UUID.String()}, &ip, &j.PID)
+	if err != nil {
+		return err
+	}
+	if j.Address, err = netip.ParseAddr(ip); err != nil {
+		return fmt.Errorf("address of %s: %w", j.UUID, err)
+	}
+	if j.Attempts > 1 {
+		return nil
+	}
+	return t.exec(`DELETE FROM csto_steps WHERE uuid=?`, j.UUID.String())
+}
+
+// Renew extends the lease of every entry that worker holds.
+func (s *Store) Renew(ctx context.Context, worker string, lease time.Duration) error {
+	return s.write(ctx, func(t *tx) error {
+		return t.exec(`UPDATE csto_queue_entries SET lease_us=? WHERE claimed_by=?`, s.now().Add(lease).UnixMicro(), worker)
+	})
+}
+
+// Release gives entries back to the queue unharmed: those of one worker, or with an empty name all
+// of them, which only the owner of the queue's lock may do. It gives their number.
+func (s *Store) Release(ctx context.Context, worker string) (int, error) {
+	var n int64
+	err := s.write(ctx, func(t *tx) (err error) {
+		n, err = t.execN(`UPDATE csto_queue_entries SET claimed_by=NULL, lease_us=NULL WHERE claimed_by IS NOT NULL AND (?1='' OR claimed_by=?1)`, worker)
+		return err
+	})
+	return int(n), err
+}
+
+// Done is what a finished configuration left in the firmware.
+type Done struct {
+	FQDN     string
+	Version  string     // of the firmware
+	Profile  string     // that was applied
+	Password amt.Secret // of the admin account, verified by a log-in; empty leaves the stored one
+	Text     string     // for the log
+}
+
+// Finish takes a job's entry out of the queue and notes the client as provisioned. ErrLeaseLost when
+// another worker has the entry by now.
+func (s *Store) Finish(ctx context.Context, j Job, d Done) error {
+	uuid := j.UUID.String()
+	cell, err := s.keys.sealText(d.Password, passwordPlace("admin_password", uuid))
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, func(t *tx) error {
+		if _, err := t.mine(j); err != nil {
+			return err
+		}
+		now := s.now().UnixMicro()
+		if err := t.exec(`UPDATE csti_amts SET state=?, fqdn=coalesce(nullif(?, ''), fqdn), version=coalesce(nullif(?, ''), version),
+			profile_id=coalesce((SELECT id FROM csti_profiles WHERE name=?), profile_id), last_error=NULL, changed_us=? WHERE uuid=?`,
+			stateProvisioned, d.FQDN, d.Version, d.Profile, now, uuid); err != nil {
+			return err
+		}
+		if cell != nil {
+			if err := t.exec(`UPDATE csti_amts SET admin_password=?, next_password=NULL WHERE uuid=?`, cell, uuid); err != nil {
+				return err
+			}
+		}
+		if j.Kind == 2 {
+			if err := t.exec(`UPDATE csti_pid_map SET used=1, uuid=?, updated_us=? WHERE pid=?`, uuid, now, string(j.PID)); err != nil {
+				return err
+			}
+		}
+		return errors.Join(t.exec(`DELETE FROM csto_queue_entries WHERE uuid=?`, uuid),
+			t.log(now, uuid, SeverityInfo, "provisioned", d.Text))
+	})
+	return jobError("finish", j, err)
+}
+
+// againAfter is how soon a job that failed is tried again when its client said hello meanwhile.
+const againAfter = 5 * time.Second
+
+// Delay moves a job's entry to the delayed ones: reason is a catalogue id and words, and after wait
+// it is looked at again without a hello or an import. ErrLeaseLost as in Finish.
+func (s *Store) Delay(ctx context.Context, j Job, reason, text string, wait time.Duration) error {
+	uuid := j.UUID.String()
+	err := s.write(ctx, func(t *tx) error {
+		again, err := t.mine(j)
+		if err != nil {
+			return err
+		}
+		now, wait := s.now(), wait
+		if again {
+			wait = min(wait, againAfter)
+		}
+		if err := t.exec(`UPDATE csti_amts SET changed_us=?, last_error=? WHERE uuid=?`, now.UnixMicro(), reason, uuid); err != nil {
+			return err
+		}
+		if err := t.exec(`DELETE FROM csto_queue_entries WHERE uuid=?`, uuid); err != nil {
+			return err
+		}
+		if err := t.exec(`INSERT INTO csto_delayed_entries (uuid, kind, attempts, due_us, reason, since_us) VALUES (?, ?, ?, ?, ?, ?)`,
+			uuid, j.Kind, j.Attempts, now.Add(wait).UnixMicro(), reason, now.UnixMicro()); err != nil {
+			return err
+		}
+		return t.log(now.UnixMicro(), uuid, SeverityError, codeOf(reason), text)
+	})
+	return jobError("delay", j, err)
+}
+
+// PromoteDue moves delayed entries whose time has come to the queue. next is when the next one is
+// due, zero when none waits.
+func (s *Store) PromoteDue(ctx context.Context) (n int, next time.Time, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		now := s.now().UnixMicro()
+		// A client whose PID has no pair waits for the pair: time alone changes nothing for it.
+		due, err := t.column(`SELECT uuid FROM csto_delayed_entries WHERE due_us<=? AND reason<>?`, now, ReasonPIDUnknown)
+		if err != nil {
+			return err
+		}
+		for _, u := range due {
+			if err := t.promoteOne(now, u, "its time has come"); err != nil {
+				return err
+			}
+		}
+		n = len(due)
+		var at sql.NullInt64
+		if err := t.row(`SELECT min(due_us) FROM csto_delayed_entries WHERE reason<>?`, []any{ReasonPIDUnknown}, &at); err != nil {
+			return err
+		}
+		next = time.Time{}
+		if at.Valid {
+			next = fromMicro(at.Int64)
+		}
+		return nil
+	})
+	return n, next, err
+}
+
+// mine checks that the job's entry is still its worker's. again tells that its client said hello
+// since it was claimed.
+func (t *tx) mine(j Job) (again bool, err error) {
+	err = t.row(`SELECT again FROM csto_queue_entries WHERE uuid=? AND claimed_by=? AND attempts=?`,
+		[]any{j.UUID.String(), j.Worker, j.Attempts}, &again)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, ErrLeaseLost
+	}
+	return again, err
+}
+
+func jobError(op string, j Job, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &amt.Error{Op: op + " queue entry", Subject: j.UUID.String(), Err: err}
+}
