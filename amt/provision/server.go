@@ -1,6 +1,6 @@
-// Package provision is the provisioning core. So far it is the hello server: it receives hellos,
-// keeps them in a store and queues their clients. Nothing works the queue yet. New and
-// Server.Serve are the entry points; every listener is given from outside.
+// Package provision is the provisioning core. Server receives hellos, keeps them in a store and
+// queues their clients; Worker takes them from the queue, finds their names and profiles, and has them
+// configured. New and NewWorker are the entry points; every listener is given from outside.
 package provision
 
 import (
@@ -62,6 +62,9 @@ const (
 	EventForeign Kind = "foreign" // bytes that are no hello
 	EventRefused Kind = "refused" // a connection above the limits was reset
 	EventError   Kind = "error"   // the store could not keep a hello; its sender was reset and will repeat
+
+	EventProvisioned Kind = "provisioned" // a client is configured, and a log-in with its new password was seen
+	EventDelayed     Kind = "delayed"     // a configuration did not succeed; Err tells why
 )
 
 // Event is something that happened at the server. Fields that do not apply are zero.

@@ -63,3 +63,11 @@ func (s *Store) Profile(ctx context.Context, u amt.UUID) (string, bool, error) {
 		[]any{u.String()}, &name)
 	return name, ok, err
 }
+
+// ProfileBody gives the settings of a profile, a JSON object; false when there is no profile of that
+// name.
+func (s *Store) ProfileBody(ctx context.Context, name string) (string, bool, error) {
+	var body string
+	ok, err := s.one(ctx, `SELECT body FROM csti_profiles WHERE name=?`, []any{name}, &body)
+	return body, ok, err
+}

@@ -47,8 +47,8 @@ type Outcome struct {
 // ReasonPIDUnknown is the reason of a delayed entry that waits for the key of its PID.
 const ReasonPIDUnknown = "rc-pid-unknown: failed to find PID mapping"
 
-// reasonFQDN begins the reason of entries that wait for a row of the UUID map.
-const reasonFQDN = "rc-fqdn-unresolved"
+// namelessReasons begin the reasons of entries that a row of the UUID map helps.
+var namelessReasons = []string{"rc-fqdn-unresolved", "rc-uuid-byte-order", "rc-script-error", "rc-script-missing"}
 
 const (
 	logEvery     = 100       // of repeats without a change, one in so many is logged

@@ -106,7 +106,12 @@ func (s *Store) importRow(t *tx, r MapRow, sum *MapImport) error {
 		return err
 	}
 	sum.Imported++
-	woken, err := t.promote(now, reasonFQDN, "its name "+r.FQDN+" was imported", "a.uuid=?", uuid)
-	sum.Promoted += len(woken)
-	return err
+	for _, reason := range namelessReasons {
+		woken, err := t.promote(now, reason, "its name "+r.FQDN+" was imported", "a.uuid=?", uuid)
+		if err != nil {
+			return err
+		}
+		sum.Promoted += len(woken)
+	}
+	return nil
 }

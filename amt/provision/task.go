@@ -1,0 +1,115 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"amtmedic/amt"
+	"amtmedic/amt/store"
+)
+
+// factoryPassword is what a client has that nobody keyed (provisioning-protocol 3.2).
+const factoryPassword = "admin"
+
+// task gathers what the configuration of a job's client needs. What is missing is a Refusal.
+func (w *Worker) task(ctx context.Context, j store.Job) (Task, error) {
+	t := Task{Job: j, Method: amt.PSK}
+	if j.Kind == 3 {
+		t.Method = amt.PKI
+	}
+	if t.Method == amt.PSK {
+		pair, ok, err := w.st.Key(ctx, j.PID)
+		if err != nil {
+			return t, err
+		}
+		if !ok {
+			return t, &Refusal{Cause: "rc-pid-unknown", Words: "failed to find PID mapping",
+				Log: fmt.Sprintf("failed to find PID mapping: UUID %s, PID %s, from %s", j.UUID, j.PID.Dashed(), j.Address)}
+		}
+		t.Pair = pair
+	}
+	var err error
+	if t.Properties, _, err = resolve(ctx, w.o.Sources, Asked{UUID: j.UUID, Address: j.Address, Method: t.Method, PID: j.PID}); err != nil {
+		return t, err
+	}
+	if t.Profile, err = w.profile(ctx, j, t.Properties.Profile); err != nil {
+		return t, err
+	}
+	return t, w.passwords(ctx, &t)
+}
+
+func (w *Worker) profile(ctx context.Context, j store.Job, name string) (Profile, error) {
+	if name == "" {
+		var ok bool
+		var err error
+		if name, ok, err = w.st.Profile(ctx, j.UUID); err != nil {
+			return Profile{}, err
+		} else if !ok {
+			return Profile{}, &Refusal{Cause: "rc-no-profile", Words: "no profile is assigned to this client, and the default one does not exist"}
+		}
+	}
+	body, ok, err := w.st.ProfileBody(ctx, name)
+	if err != nil {
+		return Profile{}, err
+	}
+	if !ok {
+		return Profile{}, &Refusal{Cause: "rc-no-profile", Words: fmt.Sprintf("there is no profile %q", name)}
+	}
+	p, err := readProfile(name, body)
+	if err != nil {
+		return p, &Refusal{Cause: "rc-no-profile", Words: fmt.Sprintf("profile %q cannot be applied", name), Err: err}
+	}
+	return p, nil
+}
+
+// passwords lists what the firmware's admin password may be, and makes or finds the one to set: a
+// password that an earlier session stored is set again, so that it is known whichever of the two the
+// firmware has.
+func (w *Worker) passwords(ctx context.Context, t *Task) error {
+	verified, next, err := w.st.Passwords(ctx, t.Job.UUID)
+	if err != nil {
+		return err
+	}
+	t.Password = next
+	if t.Password.IsZero() {
+		t.Password = t.Pair.AdminPassword
+	}
+	if t.Password.IsZero() {
+		if t.Password, err = randomPassword(w.o.Random); err != nil {
+			return err
+		}
+	}
+	for _, p := range []amt.Secret{next, t.Pair.CurrentPassword, amt.NewSecret(factoryPassword), verified} {
+		if !p.IsZero() {
+			t.Known = append(t.Known, p)
+		}
+	}
+	return nil
+}
+
+// configure runs the Configurer. A panic in it costs this client its attempt, not the server its life.
+func (w *Worker) configure(ctx context.Context, t Task) (r Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.o.Log.Error("a fault in the program ended a session", "uuid", t.Job.UUID.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = errors.New("a fault inside the program ended the session")
+		}
+	}()
+	return w.o.Configurer.Configure(ctx, t, progress{w.st, t})
+}
+
+// progress keeps the steps of one task in the store.
+type progress struct {
+	st *store.Store
+	t  Task
+}
+
+func (p progress) StorePassword(ctx context.Context) error {
+	return p.st.SetNextPassword(ctx, p.t.Job, p.t.Password)
+}
+
+func (p progress) Step(ctx context.Context, name string) error {
+	return p.st.NoteStep(ctx, p.t.Job, name)
+}

@@ -1,0 +1,265 @@
+package provision
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/bits"
+	mrand "math/rand/v2"
+	"sync"
+	"time"
+
+	"amtmedic/amt"
+	"amtmedic/amt/store"
+)
+
+// Task is one client to be configured.
+type Task struct {
+	Job        store.Job
+	Method     amt.Method
+	Pair       store.Pair // psk: the pair of its PID
+	Properties Properties
+	Profile    Profile
+	// Known are the admin passwords that the firmware may have, the likeliest first.
+	Known []amt.Secret
+	// Password is to be set. Before it is sent, Progress.Store makes it durable.
+	Password amt.Secret
+}
+
+// Progress is how a Configurer keeps what it does. A task may end at any moment; the next one of the
+// same client begins with what is kept.
+type Progress interface {
+	// StorePassword makes the task's password durable. It comes before the password is sent.
+	StorePassword(ctx context.Context) error
+	// Step keeps that a step is done.
+	Step(ctx context.Context, name string) error
+}
+
+// Result is what a configuration left in the firmware, as a log-in afterwards saw it.
+type Result struct {
+	Version  string     // of the firmware
+	Password amt.Secret // that the log-in was done with
+}
+
+// Configurer configures one client through its firmware. An error that is a Refusal names its reason.
+type Configurer interface {
+	Configure(ctx context.Context, t Task, p Progress) (Result, error)
+}
+
+// WorkerOptions change how a worker works. Configurer is required.
+type WorkerOptions struct {
+	Name       string // of this worker among all of the database; empty is made at random
+	Sessions   int    // clients that are configured at once; zero is 32
+	Configurer Configurer
+	Sources    []PropertySource
+	Lease      time.Duration // zero is one minute
+	Limit      time.Duration // for one client; zero is five minutes
+	Poll       time.Duration // how often the queue is looked at without a wake-up; zero is one second
+	Random     io.Reader     // nil is crypto/rand
+	Log        *slog.Logger
+	OnEvent    func(Event)
+}
+
+func (o WorkerOptions) withDefaults() WorkerOptions {
+	span := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	span(&o.Lease, time.Minute)
+	span(&o.Limit, 5*time.Minute)
+	span(&o.Poll, time.Second)
+	if o.Sessions == 0 {
+		o.Sessions = 32
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Name == "" {
+		o.Name = fmt.Sprintf("worker-%016x", mrand.Uint64())
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.OnEvent == nil {
+		o.OnEvent = func(Event) {}
+	}
+	return o
+}
+
+// Worker takes clients from the queue and configures them.
+type Worker struct {
+	st   *store.Store
+	o    WorkerOptions
+	wake chan struct{}
+	free chan struct{} // a token for each session that may begin
+}
+
+// NewWorker makes a worker on st. It starts nothing.
+func NewWorker(st *store.Store, o WorkerOptions) *Worker {
+	o = o.withDefaults()
+	w := &Worker{st: st, o: o, wake: make(chan struct{}, 1), free: make(chan struct{}, o.Sessions)}
+	for range o.Sessions {
+		w.free <- struct{}{}
+	}
+	return w
+}
+
+// Wake tells the worker that the queue has something. It never waits.
+func (w *Worker) Wake() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run works the queue until ctx ends. Then sessions get a moment to end in order; what is not done
+// goes back to the queue unharmed. It returns nil after an orderly stop.
+func (w *Worker) Run(ctx context.Context) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	var wg sync.WaitGroup
+	wg.Go(func() { w.renew(ctx) })
+	for w.next(ctx) {
+		if err := w.take(ctx, work, &wg); err != nil && ctx.Err() == nil {
+			w.o.Log.Error("the queue cannot be read; it is tried again", "err", err)
+		}
+	}
+	timer := time.AfterFunc(stopTime/2, stopWork)
+	defer timer.Stop()
+	wg.Wait()
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime/4)
+	defer cancel()
+	if n, err := w.st.Release(release, w.o.Name); err != nil || n > 0 {
+		w.o.Log.Warn("sessions were cut short by the stop; their clients are in the queue again", "count", n, "err", err)
+	}
+	return nil
+}
+
+// next waits until the queue is to be looked at. It reports whether ctx is still alive.
+func (w *Worker) next(ctx context.Context) bool {
+	t := time.NewTimer(w.o.Poll)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-w.wake:
+	case <-t.C:
+	}
+	return ctx.Err() == nil
+}
+
+// take claims as many entries as sessions are free, and begins them.
+func (w *Worker) take(ctx, work context.Context, wg *sync.WaitGroup) error {
+	if n, _, err := w.st.PromoteDue(ctx); err != nil {
+		return err
+	} else if n > 0 {
+		w.o.Log.Info("delayed entries whose time has come are in the queue", "count", n)
+	}
+	n := 0
+	for n < w.o.Sessions {
+		select {
+		case <-w.free:
+			n++
+			continue
+		default:
+		}
+		break
+	}
+	if n == 0 {
+		return nil
+	}
+	jobs, err := w.st.Claim(ctx, w.o.Name, n, w.o.Lease)
+	for range n - len(jobs) {
+		w.free <- struct{}{}
+	}
+	for _, j := range jobs {
+		wg.Go(func() {
+			defer func() {
+				w.free <- struct{}{}
+				w.Wake()
+			}()
+			w.do(work, j)
+		})
+	}
+	return err
+}
+
+// renew keeps the leases of the sessions under way.
+func (w *Worker) renew(ctx context.Context) {
+	for sleep(ctx, w.o.Lease/3) {
+		if err := w.st.Renew(ctx, w.o.Name, w.o.Lease); err != nil && ctx.Err() == nil {
+			w.o.Log.Error("leases were not renewed", "err", err)
+		}
+	}
+}
+
+// do configures one client and keeps the outcome.
+func (w *Worker) do(ctx context.Context, j store.Job) {
+	begun := time.Now()
+	limited, cancel := context.WithTimeout(ctx, w.o.Limit)
+	defer cancel()
+	log := w.o.Log.With("uuid", j.UUID.String(), "attempt", j.Attempts)
+	t, err := w.task(limited, j)
+	var r Result
+	if err == nil {
+		log.Info("session begins", "method", string(t.Method), "address", j.Address.String(), "fqdn", t.Properties.FQDN, "profile", t.Profile.Name)
+		r, err = w.configure(limited, t)
+	}
+	if ctx.Err() != nil {
+		return // stopped: Run gives the entry back
+	}
+	keep, done := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer done()
+	if err == nil {
+		text := fmt.Sprintf("provisioned in %.1f s: %s, profile %s", time.Since(begun).Seconds(), t.Properties.FQDN, t.Profile.Name)
+		err = w.st.Finish(keep, j, store.Done{FQDN: t.Properties.FQDN, Version: r.Version, Profile: t.Profile.Name, Password: r.Password, Text: text})
+		if err == nil {
+			log.Info("provisioned", "fqdn", t.Properties.FQDN, "seconds", time.Since(begun).Seconds())
+			w.o.OnEvent(Event{Kind: EventProvisioned, At: time.Now(), UUID: j.UUID, PID: j.PID})
+			return
+		}
+	}
+	w.delay(keep, log, j, err)
+}
+
+// delay keeps why a client could not be configured.
+func (w *Worker) delay(ctx context.Context, log *slog.Logger, j store.Job, err error) {
+	if errors.Is(err, store.ErrLeaseLost) {
+		log.Warn("another worker has this client by now", "err", err)
+		return
+	}
+	ref := &Refusal{Cause: "rc-return-path-blocked", Words: "the session did not succeed", Err: err}
+	if known := (*Refusal)(nil); errors.As(err, &known) {
+		ref = known
+	}
+	text := ref.Log
+	if text == "" {
+		text = ref.Error()
+	}
+	wait := backOff(j.Attempts)
+	log.Error(text, "code", ref.Cause, "again_s", wait.Seconds())
+	if err := w.st.Delay(ctx, j, ref.reason(), text, wait); err != nil {
+		log.Error("the reason could not be kept", "err", err)
+	}
+	w.o.OnEvent(Event{Kind: EventDelayed, At: time.Now(), UUID: j.UUID, PID: j.PID, Err: err})
+}
+
+// Bounds of the time until a failed configuration is tried again without a hello.
+const (
+	backOffFirst = 30 * time.Second
+	backOffMost  = time.Hour
+)
+
+// backOff doubles with every attempt, and strays by a fifth so that a site that failed together does
+// not come back together.
+func backOff(attempts int) time.Duration {
+	d := backOffMost
+	if n := max(attempts-1, 0); n < bits.Len64(uint64(backOffMost/backOffFirst)) {
+		d = min(backOffMost, backOffFirst<<n)
+	}
+	return d - d/5 + mrand.N(2*d/5)
+}
