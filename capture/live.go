@@ -1,12 +1,16 @@
 package capture
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 
 	"amtmedic/amt"
 )
+
+// AnyInterface is the name that stands for all interfaces at once, on Linux.
+const AnyInterface = "any"
 
 // What keeps a live capture from working.
 var (
@@ -46,6 +50,21 @@ func liveError(iface string, err error) error {
 		e.Hint = "record with Wireshark or tcpdump and open the file with amtmedic capture scan FILE"
 	}
 	return e
+}
+
+// onStop calls f when ctx ends. The function that it gives must be called when f has lost its object:
+// it waits for a call of f that has begun.
+func onStop(ctx context.Context, f func()) (wait func()) {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		f()
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}
 }
 
 func executable() string {

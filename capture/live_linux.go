@@ -2,7 +2,6 @@ package capture
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -13,42 +12,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Hardware types of sockaddr_ll (Linux if_arp.h).
-const (
-	arpEther    = 1
-	arpPPP      = 512
-	arpTunnel   = 768
-	arpLoopback = 772
-	arpSIT      = 776
-	arpGRE      = 778
-	arpNone     = 65534
-)
-
-// Live is a live capture of one interface through a packet ring (TPACKET_V3) with a filter in the
-// kernel.
+// Live is a live capture of one interface, or of all, through a packet ring (TPACKET_V3) with a filter
+// in the kernel.
 type Live struct {
-	name  string
-	index int
-	link  LinkType
-	opt   LiveOptions
-	fd    int
-	wake  int // eventfd that ends a wait
-	ring  *ring
+	name   string
+	index  int // 0 for all interfaces
+	link   LinkType
+	ifaces *ifaceTable
+	opt    LiveOptions
+	fd     int
+	wake   int // eventfd that ends a wait
+	ring   *ring
 
 	received, dropped, truncated atomic.Uint64
 	closeOnce                    sync.Once
 }
 
-// OpenLive opens an interface. Errors come as amt.Error around ErrPermission, ErrNoInterface or the
-// cause that the system gave. Close it after Run.
+// OpenLive opens an interface; AnyInterface, or an empty name, is all of them, those included that
+// appear later. Errors come as amt.Error around ErrPermission, ErrNoInterface or the cause that the
+// system gave. Close it after Run.
 func OpenLive(iface string, opt LiveOptions) (*Live, error) {
 	opt.fill()
-	ifi, err := net.InterfaceByName(iface)
-	if err != nil {
-		return nil, liveError(iface, ErrNoInterface)
+	if iface == "" {
+		iface = AnyInterface
 	}
-	l := &Live{name: iface, index: ifi.Index, opt: opt, fd: -1, wake: -1}
-	if err := l.open(ifi.Flags&net.FlagLoopback != 0); err != nil {
+	l := &Live{name: iface, opt: opt, fd: -1, wake: -1}
+	loopback := false
+	if iface != AnyInterface {
+		ifi, err := net.InterfaceByName(iface)
+		if err != nil {
+			return nil, liveError(iface, ErrNoInterface)
+		}
+		l.index, loopback = ifi.Index, ifi.Flags&net.FlagLoopback != 0
+	}
+	if err := l.open(loopback); err != nil {
 		_ = l.Close()
 		return nil, liveError(iface, err)
 	}
@@ -62,16 +59,14 @@ func (l *Live) open(loopback bool) error {
 	if l.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 		return fmt.Errorf("open packet socket: %w", err)
 	}
-	if err := unix.Bind(l.fd, &unix.SockaddrLinklayer{Ifindex: l.index}); err != nil {
-		return fmt.Errorf("bind packet socket: %w", err)
-	}
-	if l.link, err = l.linkType(); err != nil {
+	prog, err := l.describe(loopback)
+	if err != nil {
 		return err
 	}
 	if err := unix.SetsockoptInt(l.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 		return fmt.Errorf("set packet version: %w", err)
 	}
-	if err := l.attach(program(newPortSet(l.opt.Ports), l.link, loopback)); err != nil {
+	if err := l.attach(prog); err != nil {
 		return err
 	}
 	if l.ring, err = newRing(l.fd); err != nil {
@@ -83,7 +78,9 @@ func (l *Live) open(loopback bool) error {
 	if err := unix.Bind(l.fd, &unix.SockaddrLinklayer{Protocol: bigEndian16(unix.ETH_P_ALL), Ifindex: l.index}); err != nil {
 		return fmt.Errorf("bind packet socket: %w", err)
 	}
-	if l.opt.Promisc {
+	if l.opt.Promisc && l.index == 0 {
+		l.opt.Warn("packets for other stations can be taken on one named interface only")
+	} else if l.opt.Promisc {
 		req := unix.PacketMreq{Ifindex: int32(l.index), Type: unix.PACKET_MR_PROMISC}
 		if err := unix.SetsockoptPacketMreq(l.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &req); err != nil {
 			return fmt.Errorf("set promiscuous mode: %w", err)
@@ -92,23 +89,24 @@ func (l *Live) open(loopback bool) error {
 	return nil
 }
 
-// linkType tells from the bound socket how frames of the interface begin.
-func (l *Live) linkType() (LinkType, error) {
-	sa, err := unix.Getsockname(l.fd)
+// describe finds out how frames begin, and gives the program for the kernel that fits.
+func (l *Live) describe(loopback bool) ([]bpf.Instruction, error) {
+	l.ifaces = newIfaceTable(l.fd)
+	ports := newPortSet(l.opt.Ports)
+	if l.index == 0 {
+		l.link = LinkEthernet
+		return programAny(ports), l.ifaces.addAll()
+	}
+	kind, err := l.ifaces.kind(l.name)
 	if err != nil {
-		return 0, fmt.Errorf("ask for the interface type: %w", err)
+		return nil, fmt.Errorf("ask for the interface type: %w", err)
 	}
-	ll, ok := sa.(*unix.SockaddrLinklayer)
-	if !ok {
-		return 0, errors.New("ask for the interface type: no link layer address")
+	var ok bool
+	if l.link, ok = linkOfType(kind); !ok {
+		return nil, fmt.Errorf("interface type %d is not known", kind)
 	}
-	switch ll.Hatype {
-	case arpEther, arpLoopback:
-		return LinkEthernet, nil
-	case arpNone, arpPPP, arpTunnel, arpSIT, arpGRE, arpTunnel + 1:
-		return LinkRaw, nil
-	}
-	return 0, fmt.Errorf("interface type %d is not known", ll.Hatype)
+	l.ifaces.add(int32(l.index), l.name, l.link)
+	return program(ports, l.link, loopback), nil
 }
 
 func (l *Live) attach(prog []bpf.Instruction) error {
@@ -130,8 +128,12 @@ func (l *Live) attach(prog []bpf.Instruction) error {
 // bigEndian16 puts a protocol number into network byte order.
 func bigEndian16(v uint16) uint16 { return v<<8 | v>>8 }
 
-// Link gives the link type of the packets.
+// Link gives the link type of the packets. Of all interfaces at once each packet has its own.
 func (l *Live) Link() LinkType { return l.link }
+
+// Interfaces gives the interfaces whose packets can come; Packet.Iface is a place in the list. When
+// all are watched the list grows with interfaces that appear later. It may be called while Run runs.
+func (l *Live) Interfaces() []RecordedInterface { return l.ifaces.all() }
 
 // Stats gives the counts so far; it may be called while Run runs.
 func (l *Live) Stats() Stats {
@@ -156,21 +158,13 @@ func (l *Live) Close() error {
 // Run gives packets until ctx ends, and a heartbeat at least once a second. An interface that goes
 // down is waited for; one that is removed ends with ErrInterfaceGone.
 func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
-	stop := context.AfterFunc(ctx, func() { _, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })
-	defer stop()
-	p := Packet{Link: l.link}
-	deliver := func(data []byte, orig int, at time.Time) error {
-		p.Data, p.OrigLen, p.Time = data, orig, at
-		p.Number++
-		l.received.Add(1)
-		if len(data) < orig {
-			l.truncated.Add(1)
-		}
-		return fn(&p)
-	}
+	defer onStop(ctx, func() { _, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })()
+	defer l.countLost()
+	d := delivery{live: l, fn: fn}
+	d.packet.Link = l.link
 	beat, down := time.Now(), false
 	for {
-		if err := l.ring.drain(ctx, deliver); err != nil {
+		if err := l.ring.drain(ctx, d.take); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
@@ -178,7 +172,8 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 		}
 		if time.Since(beat) >= time.Second {
 			beat = time.Now()
-			if err := l.pulse(beat, fn); err != nil {
+			l.countLost()
+			if err := fn(&Packet{Time: beat}); err != nil {
 				return err
 			}
 			if down && !l.exists() { // a removal after a "down" is not signalled
@@ -191,18 +186,45 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 	}
 }
 
+// delivery hands the frames of the ring on as packets.
+type delivery struct {
+	live   *Live
+	fn     func(*Packet) error
+	packet Packet
+	index  int32 // of the interface of the last packet, whose place is then known
+}
+
+func (d *delivery) take(f *frame) error {
+	l, p := d.live, &d.packet
+	if l.index == 0 && f.index != d.index {
+		d.index = f.index
+		p.Iface = l.ifaces.find(f.index, f.kind)
+		p.Link, _ = linkOfType(f.kind)
+	}
+	p.Data, p.OrigLen, p.Time, p.Dir = f.data, f.orig, f.at, DirIn
+	if f.packetType == outgoing {
+		p.Dir = DirOut
+	}
+	p.Number++
+	l.received.Add(1)
+	if len(f.data) < f.orig {
+		l.truncated.Add(1)
+	}
+	return d.fn(p)
+}
+
 func (l *Live) exists() bool {
-	_, err := net.InterfaceByIndex(l.index)
+	_, err := l.ifaces.name(int32(l.index))
 	return err == nil
 }
 
-// pulse reads the drop counters and hands on a heartbeat.
-func (l *Live) pulse(now time.Time, fn func(*Packet) error) error {
-	if st, err := unix.GetsockoptTpacketStatsV3(l.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil && st.Drops > 0 {
+// countLost reads the drop counter, which the kernel then sets to 0.
+func (l *Live) countLost() {
+	st, err := unix.GetsockoptTpacketStatsV3(l.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err == nil && st.Drops > 0 {
 		total := l.dropped.Add(uint64(st.Drops))
 		l.opt.Warn(fmt.Sprintf("the kernel lost %d packets (%d so far): hellos may be missing", st.Drops, total))
 	}
-	return fn(&Packet{Time: now})
 }
 
 // wait sleeps until the ring has packets, the capture is stopped, or the time is over.

@@ -44,8 +44,19 @@ type Packet struct {
 	OrigLen int       // length on the wire in bytes; larger than len(Data) when the packet was cut
 	Link    LinkType
 	Iface   int // number of the interface inside its source, from 0
+	Dir     Direction
 	Number  int // number of the packet inside its source, from 1
 }
+
+// Direction says which way a packet passed its interface, seen from this machine.
+type Direction uint8
+
+// The directions. Only live captures of Linux know them.
+const (
+	DirUnknown Direction = iota
+	DirIn
+	DirOut
+)
 
 // Stats counts what a source or a scan saw. Every number only grows while it runs.
 type Stats struct {

@@ -20,26 +20,40 @@ const (
 
 // Offsets inside a block and inside a tpacket3_hdr (Linux include/uapi/linux/if_packet.h).
 const (
-	blkStatus  = 8
-	blkCount   = 12
-	blkFirst   = 16
-	pktNext    = 0
-	pktSec     = 4
-	pktNano    = 8
-	pktSnap    = 12
-	pktLen     = 16
-	pktStatus  = 20
-	pktMAC     = 24
-	pktTCI     = 32
-	pktTPID    = 36
-	pktHdrSize = 48
+	blkStatus = 8
+	blkCount  = 12
+	blkFirst  = 16
+	pktNext   = 0
+	pktSec    = 4
+	pktNano   = 8
+	pktSnap   = 12
+	pktLen    = 16
+	pktStatus = 20
+	pktMAC    = 24
+	pktTCI    = 32
+	pktTPID   = 36
+	// of the sockaddr_ll behind it
+	pktIndex    = 52
+	pktKind     = 56
+	pktType     = 58
+	pktFullSize = 68
 )
+
+// frame is what stands in the ring about one packet. Its bytes are borrowed.
+type frame struct {
+	data       []byte
+	orig       int
+	at         time.Time
+	index      int32  // of the interface, as the system counts
+	kind       uint16 // hardware type of the interface
+	packetType byte
+}
 
 // ring is the memory that the kernel fills.
 type ring struct {
-	mem   []byte
-	next  int    // block that is looked at next
-	frame []byte // scratch for frames whose VLAN tag is put back
+	mem     []byte
+	next    int    // block that is looked at next
+	scratch []byte // for frames whose VLAN tag is put back
 }
 
 func newRing(fd int) (*ring, error) {
@@ -65,7 +79,7 @@ func (r *ring) status(block []byte) *uint32 {
 }
 
 // drain hands on the packets of every block that the kernel has released, and returns the blocks.
-func (r *ring) drain(ctx context.Context, fn func(data []byte, orig int, at time.Time) error) error {
+func (r *ring) drain(ctx context.Context, fn func(*frame) error) error {
 	for range ringBlocks {
 		block := r.mem[r.next*ringBlock : (r.next+1)*ringBlock]
 		if atomic.LoadUint32(r.status(block))&unix.TP_STATUS_USER == 0 {
@@ -84,11 +98,12 @@ func (r *ring) drain(ctx context.Context, fn func(data []byte, orig int, at time
 	return nil
 }
 
-func (r *ring) walk(block []byte, fn func([]byte, int, time.Time) error) error {
+func (r *ring) walk(block []byte, fn func(*frame) error) error {
 	word := binary.NativeEndian.Uint32
 	at := int(word(block[blkFirst:]))
+	var f frame
 	for range word(block[blkCount:]) {
-		if at < 0 || at+pktHdrSize > len(block) {
+		if at < 0 || at+pktFullSize > len(block) {
 			return fmt.Errorf("packet ring: header at %d is outside its block", at)
 		}
 		h := block[at:]
@@ -96,9 +111,10 @@ func (r *ring) walk(block []byte, fn func([]byte, int, time.Time) error) error {
 		if n < 0 || from+n > len(h) {
 			return fmt.Errorf("packet ring: packet at %d is outside its block", at)
 		}
-		data, orig := r.retag(h, h[from:from+n], int(word(h[pktLen:])))
-		stamp := time.Unix(int64(word(h[pktSec:])), int64(word(h[pktNano:])))
-		if err := fn(data, orig, stamp); err != nil {
+		f.data, f.orig = r.retag(h, h[from:from+n], int(word(h[pktLen:])))
+		f.at = time.Unix(int64(word(h[pktSec:])), int64(word(h[pktNano:])))
+		f.index, f.kind, f.packetType = int32(word(h[pktIndex:])), binary.NativeEndian.Uint16(h[pktKind:]), h[pktType]
+		if err := fn(&f); err != nil {
 			return err
 		}
 		step := int(word(h[pktNext:]))
@@ -120,9 +136,9 @@ func (r *ring) retag(h, frame []byte, orig int) ([]byte, int) {
 	if status&unix.TP_STATUS_VLAN_TPID_VALID != 0 {
 		tpid = binary.NativeEndian.Uint16(h[pktTPID:])
 	}
-	r.frame = append(r.frame[:0], frame[:12]...)
-	r.frame = binary.BigEndian.AppendUint16(r.frame, tpid)
-	r.frame = binary.BigEndian.AppendUint16(r.frame, uint16(binary.NativeEndian.Uint32(h[pktTCI:])))
-	r.frame = append(r.frame, frame[12:]...)
-	return r.frame, orig + 4
+	r.scratch = append(r.scratch[:0], frame[:12]...)
+	r.scratch = binary.BigEndian.AppendUint16(r.scratch, tpid)
+	r.scratch = binary.BigEndian.AppendUint16(r.scratch, uint16(binary.NativeEndian.Uint32(h[pktTCI:])))
+	r.scratch = append(r.scratch, frame[12:]...)
+	return r.scratch, orig + 4
 }
