@@ -28,6 +28,7 @@ var homes = map[string][]string{
 	"github.com/klauspost/compress":    {"capture", "diag/bundle"},
 	"github.com/pressly/goose":         {"amt/store"},
 	"modernc.org/sqlite":               {"amt/store"},
+	"github.com/jackc/pgx":             {"amt/store"},
 	"golang.org/x/crypto":              {"amt"},
 	"golang.org/x/net":                 {"amt", "capture", "diag"},
 	"golang.org/x/sys":                 {"amt", "capture", "diag", "tui", "cmd"},

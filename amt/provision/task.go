@@ -19,6 +19,9 @@ func (w *Worker) task(ctx context.Context, j store.Job) (Task, error) {
 	if j.Kind == 3 {
 		t.Method = amt.PKI
 	}
+	if !j.Address.IsValid() {
+		return t, &Refusal{Cause: "rc-return-path-blocked", Words: "its row in csti_amts has no address; its next hello brings one"}
+	}
 	if t.Method == amt.PSK {
 		pair, ok, err := w.st.Key(ctx, j.PID)
 		if err != nil {

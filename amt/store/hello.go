@@ -113,8 +113,8 @@ func (r *recording) touchClient() error {
 	}
 	err := r.t.row(`INSERT INTO csti_amts (uuid, ip, pid, hello_version, first_hello_us, last_hello_us, changed_us)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)
-		ON CONFLICT (uuid) DO UPDATE SET ip=excluded.ip, pid=coalesce(excluded.pid, pid), hello_version=excluded.hello_version,
-			last_hello_us=excluded.last_hello_us, hellos=hellos+1
+		ON CONFLICT (uuid) DO UPDATE SET ip=excluded.ip, pid=coalesce(excluded.pid, csti_amts.pid), hello_version=excluded.hello_version,
+			last_hello_us=excluded.last_hello_us, hellos=csti_amts.hellos+1
 		RETURNING hellos`,
 		[]any{r.uuid, r.h.From.Addr().Unmap().WithZone("").String(), pid, int(r.h.Version), r.now}, &r.out.Hellos)
 	r.out.New = r.out.Hellos == 1

@@ -4,8 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"amtmedic/amt"
@@ -20,7 +20,7 @@ type Job struct {
 	UUID     amt.UUID
 	Kind     int        // interface version of its last hello: 2 psk, 3 pki
 	Attempts int        // this one included
-	Address  netip.Addr // where its last hello came from
+	Address  netip.Addr // where its last hello came from; invalid when the row holds none
 	PID      amt.PID    // of its last psk hello
 	Enqueued time.Time
 	Worker   string // who holds it
@@ -33,9 +33,9 @@ func (s *Store) Claim(ctx context.Context, worker string, n int, lease time.Dura
 	err := s.write(ctx, func(t *tx) error {
 		jobs = nil
 		now := s.now()
-		err := t.each(`UPDATE csto_queue_entries SET claimed_by=?1, attempts=attempts+1, again=0, lease_us=?2
-			WHERE uuid IN (SELECT uuid FROM csto_queue_entries WHERE claimed_by IS NULL OR lease_us<?3 ORDER BY enqueued_us LIMIT ?4)
-			RETURNING uuid, kind, attempts, enqueued_us`,
+		err := t.each(`WITH c AS (SELECT uuid FROM csto_queue_entries WHERE claimed_by IS NULL OR lease_us<?3 ORDER BY enqueued_us LIMIT ?4`+t.e.skip+`)
+			UPDATE csto_queue_entries SET claimed_by=?1, attempts=attempts+1, again=0, lease_us=?2
+			WHERE uuid IN (SELECT uuid FROM c) RETURNING uuid, kind, attempts, enqueued_us`,
 			[]any{worker, now.Add(lease).UnixMicro(), now.UnixMicro(), n}, func(scan func(...any) error) error {
 				j := Job{Worker: worker}
 				var uuid string
@@ -48,6 +48,7 @@ func (s *Store) Claim(ctx context.Context, worker string, n int, lease time.Dura
 				jobs = append(jobs, j)
 				return nil
 			})
+		slices.SortFunc(jobs, func(a, b Job) int { return a.Enqueued.Compare(b.Enqueued) })
 		for i := 0; err == nil && i < len(jobs); i++ {
 			err = t.begin(&jobs[i], now.UnixMicro())
 		}
@@ -66,9 +67,7 @@ func (t *tx) begin(j *Job, now int64) error {
 	if err != nil {
 		return err
 	}
-	if j.Address, err = netip.ParseAddr(ip); err != nil {
-		return fmt.Errorf("address of %s: %w", j.UUID, err)
-	}
+	j.Address, _ = netip.ParseAddr(ip) // a row that another program filled may hold anything; it must not keep the others waiting
 	if j.Attempts > 1 {
 		return nil
 	}
@@ -87,7 +86,7 @@ func (s *Store) Renew(ctx context.Context, worker string, lease time.Duration) e
 func (s *Store) Release(ctx context.Context, worker string) (int, error) {
 	var n int64
 	err := s.write(ctx, func(t *tx) (err error) {
-		n, err = t.execN(`UPDATE csto_queue_entries SET claimed_by=NULL, lease_us=NULL WHERE claimed_by IS NOT NULL AND (?1='' OR claimed_by=?1)`, worker)
+		n, err = t.execN(`UPDATE csto_queue_entries SET claimed_by=NULL, lease_us=NULL WHERE claimed_by IS NOT NULL AND claimed_by=coalesce(nullif(?, ''), claimed_by)`, worker)
 		return err
 	})
 	return int(n), err

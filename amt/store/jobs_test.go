@@ -18,12 +18,7 @@ const lease = time.Minute
 // withClock opens a fresh store whose clock the test moves.
 func withClock(t *testing.T, now *time.Time) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "core.db"), Options{Now: func() time.Time { return *now }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
+	return freshAt(t, Options{Now: func() time.Time { return *now }})
 }
 
 func claim(t *testing.T, s *Store, worker string, n int) []Job {
@@ -147,7 +142,7 @@ func TestFinish(t *testing.T) {
 	if steps, err := s.Steps(t.Context(), j.UUID); err != nil || !slices.Equal(steps, []string{"clock", "admin"}) {
 		t.Errorf("steps %v, %v", steps, err)
 	}
-	for _, f := range []string{s.Path(), s.Path() + "-wal"} {
+	for _, f := range []string{s.Path(), s.Path() + "-wal"} { // of a shared database there is no file to look into
 		if raw, err := os.ReadFile(f); err == nil && strings.Contains(string(raw), secret.Reveal()) {
 			t.Errorf("%s holds the password in clear", filepath.Base(f))
 		}

@@ -93,7 +93,7 @@ func (s *Store) addDataKey(ctx context.Context, kek []byte) error {
 	}
 	return s.write(ctx, func(t *tx) error {
 		return t.exec(`INSERT INTO secret_keys (id, wrapped, created_us, active)
-			SELECT 1, ?, ?, 1 WHERE NOT EXISTS (SELECT 1 FROM secret_keys)`, wrapped, s.now().UnixMicro())
+			SELECT 1, ?, ?, 1 WHERE NOT EXISTS (SELECT 1 FROM secret_keys) ON CONFLICT (id) DO NOTHING`, wrapped, s.now().UnixMicro())
 	})
 }
 

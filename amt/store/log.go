@@ -52,7 +52,7 @@ func (s *Store) Log(ctx context.Context, u amt.UUID, limit int) ([]LogRow, error
 		where, args = "uuid IS NULL", []any{limit}
 	}
 	rows, err := s.read.QueryContext(ctx, `SELECT at_us, severity, code, detail FROM
-		(SELECT id, at_us, severity, code, detail FROM csti_log WHERE `+where+` ORDER BY at_us DESC, id DESC LIMIT ?)
+		(SELECT id, at_us, severity, code, detail FROM csti_log WHERE `+where+` ORDER BY at_us DESC, id DESC LIMIT ?) AS newest
 		ORDER BY at_us, id`, args...)
 	if err != nil {
 		return nil, classify(err)

@@ -35,7 +35,9 @@ func TestOpenRefusals(t *testing.T) {
 		o        Options
 		want     error
 	}{
-		{"postgres", "postgres://core@db/IntelAMT", false, Options{}, ErrNotHere},
+		{"shared, no key file", "postgres://core:sesame@db/IntelAMT", false, Options{}, ErrKey},
+		{"shared, nobody there", "postgres://core:sesame@127.0.0.1:1/IntelAMT", true, Options{}, ErrUnreachable},
+		{"shared, not a URL", "postgres://core:sesame@[db/IntelAMT", true, Options{}, nil},
 		{"no file", filepath.Join(dir, "none.db"), true, Options{}, ErrNotFound},
 		{"no folder", filepath.Join(dir, "none", "x.db"), true, Options{}, ErrNotFound},
 		{"empty file", file("empty.db", "", 0o600), true, Options{}, ErrNoTable},
@@ -54,7 +56,7 @@ func TestOpenRefusals(t *testing.T) {
 			}
 			s, err := call(t.Context(), c.target, c.o)
 			var said *amt.Error
-			if !errors.Is(err, c.want) || !errors.As(err, &said) || said.Hint == "" && c.want != ErrUnreachable {
+			if err == nil || c.want != nil && !errors.Is(err, c.want) || strings.Contains(err.Error(), "sesame") || !errors.As(err, &said) || said.Hint == "" && c.want != ErrUnreachable {
 				t.Errorf("%v", err)
 			}
 			if err == nil {

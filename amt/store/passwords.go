@@ -52,7 +52,7 @@ func (s *Store) NoteStep(ctx context.Context, j Job, step string) error {
 
 // Steps gives the steps of a client's last configuration that are done, in the order of their times.
 func (s *Store) Steps(ctx context.Context, u amt.UUID) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT step FROM csto_steps WHERE uuid=? ORDER BY at_us, rowid`, u.String())
+	rows, err := s.read.QueryContext(ctx, `SELECT step FROM csto_steps WHERE uuid=? ORDER BY at_us, step`, u.String())
 	if err != nil {
 		return nil, classify(err)
 	}

@@ -47,7 +47,7 @@ func (s *Store) PID(ctx context.Context, p amt.PID) (PIDRow, bool, error) {
 
 // PIDCounts gives the number of rows of the PID map, and how many of them are unused.
 func (s *Store) PIDCounts(ctx context.Context) (total, unused int, err error) {
-	_, err = s.one(ctx, `SELECT count(*), coalesce(sum(used=0), 0) FROM csti_pid_map`, nil, &total, &unused)
+	_, err = s.one(ctx, `SELECT count(*), coalesce(sum(CASE WHEN used=0 THEN 1 ELSE 0 END), 0) FROM csti_pid_map`, nil, &total, &unused)
 	return total, unused, err
 }
 
@@ -97,6 +97,11 @@ func (s *Store) ImportKeys(ctx context.Context, pairs []Pair) (KeyImport, error)
 		var part KeyImport
 		err := s.write(ctx, func(t *tx) error {
 			part = KeyImport{}
+			if s.e.pairs != "" {
+				if err := t.exec(s.e.pairs); err != nil {
+					return err
+				}
+			}
 			for _, p := range pairs[:n] {
 				if err := s.importKey(t, p, &part); err != nil {
 					return fmt.Errorf("pair with PID %s: %w", p.PID.Dashed(), err)
@@ -144,7 +149,7 @@ func (s *Store) importKey(t *tx, p Pair, sum *KeyImport) error {
 	if err := t.exec(`INSERT INTO csti_pid_map (id, pid, pps, current_password, admin_password, used, uuid, updated_us)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET pid=excluded.pid, pps=excluded.pps,
 		current_password=excluded.current_password, admin_password=excluded.admin_password, used=excluded.used,
-		uuid=CASE WHEN pid=excluded.pid THEN coalesce(excluded.uuid, uuid) ELSE excluded.uuid END, updated_us=excluded.updated_us`,
+		uuid=CASE WHEN csti_pid_map.pid=excluded.pid THEN coalesce(excluded.uuid, csti_pid_map.uuid) ELSE excluded.uuid END, updated_us=excluded.updated_us`,
 		p.ID, string(p.PID), cells[0], cells[1], cells[2], p.Used, uuid, now); err != nil {
 		return err
 	}

@@ -18,11 +18,21 @@ import (
 	"modernc.org/sqlite"
 )
 
-// All that depends on the SQLite driver stands in this file: names of connections, error codes,
-// migrations.
+// All that depends on the SQLite driver stands in this file: names of connections, error codes; and
+// the migrations of both databases.
 
 //go:embed migrations
 var migrations embed.FS
+
+var dialects = map[string]goose.Dialect{"sqlite": goose.DialectSQLite3, "postgres": goose.DialectPostgres}
+
+// embedded is one file: one session writes.
+var embedded = &engine{
+	sessions: 1, limit: time.Hour, begin: "BEGIN IMMEDIATE", // the driver's busy time-out is what bounds it
+	tables: `SELECT count(*) FROM sqlite_master WHERE type='table'
+		AND name IN ('csti_configuration','csti_amts','csti_pid_map','csti_uuid_maps','csto_queue_entries','csto_delayed_entries')`,
+	rebind: func(q string) string { return q }, args: func(a []any) []any { return a }, met: func(error) bool { return false },
+}
 
 type openMode int
 
@@ -54,14 +64,14 @@ func dsn(path string, m openMode) string {
 	return "file://" + (&url.URL{Path: p}).EscapedPath() + "?" + strings.Join(q, "&")
 }
 
-func openReaders(path string, m openMode) (*sql.DB, error) {
+func openReaders(path string, m openMode) (*reader, error) {
 	db, err := sql.Open("sqlite", dsn(path, m))
 	if err != nil {
 		return nil, classify(err)
 	}
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
-	return db, nil
+	return &reader{db, embedded}, nil
 }
 
 // checkOurs looks into a file that is there already, without changing it: the database of another
@@ -89,13 +99,13 @@ func checkOurs(ctx context.Context, path string) error {
 
 // migrate brings the tables to this version. Two programs may make a new database at the same
 // moment: the slower one finds a table already there, and looks again.
-func migrate(ctx context.Context, db *sql.DB) error {
-	dir, err := fs.Sub(migrations, "migrations/sqlite")
+func migrate(ctx context.Context, db *sql.DB, name string) error {
+	dir, err := fs.Sub(migrations, "migrations/"+name)
 	if err != nil {
 		return err
 	}
 	for try := 0; ; try++ {
-		if err = migrateOnce(ctx, db, dir); err == nil || try == 5 || ctx.Err() != nil || isClassified(classify(err)) {
+		if err = migrateOnce(ctx, db, dialects[name], dir); err == nil || try == 5 || ctx.Err() != nil || isClassified(classify(err)) {
 			return err
 		}
 		select {
@@ -106,8 +116,8 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 }
 
-func migrateOnce(ctx context.Context, db *sql.DB, dir fs.FS) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true))
+func migrateOnce(ctx context.Context, db *sql.DB, dialect goose.Dialect, dir fs.FS) error {
+	p, err := goose.NewProvider(dialect, db, dir, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
@@ -146,7 +156,7 @@ func classify(err error) error {
 		cause = causeOf(se.Code()&0xff, se.Error())
 	default:
 		var pe *fs.PathError
-		if errors.As(err, &pe) {
+		if cause = causeOfPostgres(err); cause == nil && errors.As(err, &pe) {
 			cause = ErrUnreachable
 		}
 	}

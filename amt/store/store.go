@@ -46,18 +46,23 @@ type Options struct {
 type Store struct {
 	path string
 	now  func() time.Time
-	read *sql.DB
+	read *reader
+	e    *engine
 	w    *writer // nil when opened read-only
 	keys keyring
 }
 
-// Path gives the absolute path of the database file.
+// Path gives the absolute path of the database file, or the URL of a shared one without its password.
 func (s *Store) Path() string { return s.path }
 
 // Open opens the database at target, a file path, and makes file, folders, tables, default
-// profile, default configuration and key file when they are missing. A postgres:// URL is
-// refused with ErrNotHere. The caller closes the store.
+// profile, default configuration and key file when they are missing. A postgres:// URL opens a
+// database that is there; its tables are made when they are missing, and its key file must be named.
+// The caller closes the store.
 func Open(ctx context.Context, target string, o Options) (*Store, error) {
+	if isPostgres(target) {
+		return openShared(ctx, target, o)
+	}
 	path, err := filePath(target)
 	if err != nil {
 		return nil, err
@@ -79,16 +84,16 @@ func openAt(ctx context.Context, path string, o Options) (*Store, error) {
 	if err := createFile(path); err != nil {
 		return nil, classify(err)
 	}
-	s := &Store{path: path, now: clock(o)}
+	s := &Store{path: path, now: clock(o), e: embedded}
 	db, err := sql.Open("sqlite", dsn(path, modeWrite))
 	if err != nil {
 		return nil, classify(err)
 	}
 	db.SetMaxOpenConns(1)
-	if err := migrate(ctx, db); err != nil {
+	if err := migrate(ctx, db, "sqlite"); err != nil {
 		return nil, errors.Join(classify(err), db.Close())
 	}
-	if s.w, err = newWriter(ctx, db); err != nil {
+	if s.w, err = newWriter(ctx, db, embedded); err != nil {
 		return nil, errors.Join(classify(err), db.Close())
 	}
 	if s.read, err = openReaders(path, modeQuery); err != nil {
@@ -104,6 +109,13 @@ func openAt(ctx context.Context, path string, o Options) (*Store, error) {
 // ErrNotFound, and every method that writes returns ErrDenied. Secrets can be read only when the
 // key file is there; all else works without it.
 func OpenExisting(ctx context.Context, target string, o Options) (*Store, error) {
+	if isPostgres(target) {
+		s, err := openPostgres(ctx, target, o, false)
+		if err != nil {
+			return nil, opened(shown(target), err)
+		}
+		return s.withKeys(ctx, o)
+	}
 	path, err := filePath(target)
 	if err != nil {
 		return nil, err
@@ -113,21 +125,30 @@ func OpenExisting(ctx context.Context, target string, o Options) (*Store, error)
 		return nil, opened(path, classify(err))
 	}
 	_ = f.Close()
-	s := &Store{path: path, now: clock(o)}
+	s := &Store{path: path, now: clock(o), e: embedded}
 	if s.read, err = openReaders(path, modeReadOnly); err != nil {
 		return nil, opened(path, err)
 	}
 	if err := s.ping(ctx); err != nil {
 		return nil, errors.Join(opened(path, err), s.Close())
 	}
-	kek, err := readKeyFile(keyFile(path, o))
+	return s.withKeys(ctx, o)
+}
+
+// withKeys loads the data keys if the key file is there.
+func (s *Store) withKeys(ctx context.Context, o Options) (*Store, error) {
+	if s.e.shared && o.KeyFile == "" {
+		return s, nil // rows without secrets can be read
+	}
+	file := keyFile(s.path, o)
+	kek, err := readKeyFile(file)
 	if err == nil {
 		s.keys, err = s.loadKeys(ctx, kek)
 	} else if o.KeyFile == "" {
-		err = nil // rows without secrets can be read
+		err = nil
 	}
 	if err != nil {
-		return nil, errors.Join(keyError(keyFile(path, o), err), s.Close())
+		return nil, errors.Join(keyError(file, err), s.Close())
 	}
 	return s, nil
 }
@@ -147,8 +168,7 @@ func (s *Store) Close() error {
 // ping reads one page and checks that the tables are ours.
 func (s *Store) ping(ctx context.Context) error {
 	var n int
-	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE type='table'
-		AND name IN ('csti_configuration','csti_amts','csti_pid_map','csti_uuid_maps','csto_queue_entries','csto_delayed_entries')`).Scan(&n)
+	err := s.read.QueryRowContext(ctx, s.e.tables).Scan(&n)
 	switch {
 	case err != nil:
 		return classify(err)
@@ -182,9 +202,6 @@ func keyFile(path string, o Options) string {
 // filePath gives the absolute file path of a target, or says why it is none.
 func filePath(target string) (string, error) {
 	switch {
-	case strings.HasPrefix(target, "postgres://"), strings.HasPrefix(target, "postgresql://"):
-		return "", &amt.Error{Op: "open database", Err: fmt.Errorf("PostgreSQL: %w", ErrNotHere),
-			Hint: "give a file path: --db FILE keeps everything in one SQLite file"}
 	case strings.Contains(target, "://"):
 		return "", &amt.Error{Op: "open database", Err: errors.New("a database is a file path or a postgres:// URL"),
 			Hint: "give a file path: --db FILE"}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,7 +35,25 @@ func open(t *testing.T, path string) *Store {
 	return s
 }
 
-func fresh(t *testing.T) *Store { return open(t, filepath.Join(t.TempDir(), "new", "core.db")) }
+// fresh opens a new database: a file, or during TestOnPostgres one of that server.
+func fresh(t *testing.T) *Store {
+	t.Helper()
+	return freshAt(t, Options{})
+}
+
+func freshAt(t *testing.T, o Options) *Store {
+	t.Helper()
+	target := filepath.Join(t.TempDir(), "new", "core.db")
+	if server != nil {
+		target, o.KeyFile = server.database(t), filepath.Join(t.TempDir(), "shared.key")
+	}
+	s, err := Open(t.Context(), target, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
 
 func uuid(t *testing.T, s string) amt.UUID {
 	t.Helper()
@@ -247,13 +266,16 @@ func TestImportMap(t *testing.T) {
 // One bad request must not spoil the others that share its commit.
 func TestBadRequestFailsAlone(t *testing.T) {
 	s := fresh(t)
-	<-s.w.turn // let requests gather
+	var held []*session // let requests gather
+	for range s.w.count {
+		held = append(held, <-s.w.turn)
+	}
 	bad := errors.New("no")
 	errs := make(chan error, 20)
 	for i := range 20 {
 		go func() {
 			errs <- s.write(context.Background(), func(x *tx) error {
-				if err := x.exec(`INSERT INTO servers VALUES (?, 'a', 1)`, i); err != nil {
+				if err := x.exec(`INSERT INTO servers VALUES (?, 'a', 1)`, strconv.Itoa(i)); err != nil {
 					return err
 				}
 				if i%5 == 0 {
@@ -266,7 +288,9 @@ func TestBadRequestFailsAlone(t *testing.T) {
 	for len(s.w.wait) < 20 {
 		time.Sleep(time.Millisecond)
 	}
-	s.w.turn <- struct{}{}
+	for _, h := range held {
+		s.w.turn <- h
+	}
 	failed := 0
 	for range 20 {
 		if err := <-errs; errors.Is(err, bad) {

@@ -4,20 +4,31 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math/rand/v2"
+	"time"
 )
 
 // maxBatch bounds how many requests share one commit.
 const maxBatch = 256
 
-// writer is the one connection that writes. Requests that wait at the same time share one commit:
-// whoever gets the turn runs everything that is waiting, its own request included, and answers all.
-// While one disk flush runs the next batch gathers by itself, so no timer is needed.
+// writer has the connections that write: one for SQLite, a few for PostgreSQL. Requests that wait at
+// the same time share one commit: whoever gets a session runs everything that is waiting, its own
+// request included, and answers all. While one disk flush runs the next batch gathers by itself, so no
+// timer is needed.
 type writer struct {
 	db    *sql.DB
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt // owned by whoever has the turn
-	turn  chan struct{}        // holds one token
+	e     *engine
+	turn  chan *session // those that nobody uses
 	wait  chan *request
+	count int
+}
+
+// session is a connection with the statements that were prepared on it. Whoever took it from
+// writer.turn owns it.
+type session struct {
+	w     *writer
+	conn  *sql.Conn // nil after it was lost
+	stmts map[string]*sql.Stmt
 }
 
 type request struct {
@@ -27,20 +38,45 @@ type request struct {
 	done chan struct{}
 }
 
-// tx is a transaction under way on the writer's connection.
+// tx is a transaction under way on a session.
 type tx struct {
-	w   *writer
+	s   *session
+	e   *engine
 	ctx context.Context
 }
 
-func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
+func newWriter(ctx context.Context, db *sql.DB, e *engine) (*writer, error) {
+	w := &writer{db: db, e: e, turn: make(chan *session, e.sessions), wait: make(chan *request, 4*maxBatch), count: e.sessions}
+	for range e.sessions {
+		s := &session{w: w}
+		w.turn <- s
+		if err := s.connect(ctx); err != nil {
+			return nil, err
+		}
 	}
-	w := &writer{db: db, conn: conn, stmts: map[string]*sql.Stmt{}, turn: make(chan struct{}, 1), wait: make(chan *request, 4*maxBatch)}
-	w.turn <- struct{}{}
 	return w, nil
+}
+
+// connect opens the session's connection unless it is open.
+func (s *session) connect(ctx context.Context) (err error) {
+	if s.conn == nil {
+		s.stmts = map[string]*sql.Stmt{}
+		s.conn, err = s.w.db.Conn(ctx)
+	}
+	return err
+}
+
+// drop closes the connection: it is lost, or in an unknown state.
+func (s *session) drop() error {
+	if s.conn == nil {
+		return nil
+	}
+	for _, st := range s.stmts {
+		_ = st.Close()
+	}
+	err := s.conn.Close()
+	s.conn, s.stmts = nil, nil
+	return err
 }
 
 // write runs fn in a transaction and returns after the commit is durable. A caller whose ctx ends
@@ -58,23 +94,23 @@ func (w *writer) write(ctx context.Context, fn func(*tx) error) error {
 			return r.err
 		case <-ctx.Done():
 			return ctx.Err()
-		case _, open := <-w.turn:
+		case s, open := <-w.turn:
 			if !open {
 				return errors.New("the store is closed")
 			}
-			w.commitWaiting()
-			w.turn <- struct{}{}
+			s.commitWaiting()
+			w.turn <- s
 		}
 	}
 }
 
 // commitWaiting takes what is waiting and commits it together. When that does not work every
 // request is tried alone, so that one bad request cannot spoil the others.
-func (w *writer) commitWaiting() {
+func (s *session) commitWaiting() {
 	var batch []*request
 	for len(batch) < maxBatch {
 		select {
-		case r := <-w.wait:
+		case r := <-s.w.wait:
 			if r.err = r.ctx.Err(); r.err != nil {
 				close(r.done)
 				continue
@@ -88,10 +124,10 @@ func (w *writer) commitWaiting() {
 	if len(batch) == 0 {
 		return
 	}
-	if began, err := w.run(batch); err != nil {
+	if began, err := s.run(batch); err != nil {
 		for _, r := range batch {
 			if r.err = err; began {
-				_, r.err = w.run([]*request{r})
+				r.err = s.alone(r)
 			}
 		}
 	}
@@ -100,47 +136,77 @@ func (w *writer) commitWaiting() {
 	}
 }
 
+// tries bounds how often a request is run when the database says that it met another one.
+const tries = 5
+
+// alone runs one request, again when nothing but a meeting with another transaction was in its way.
+func (s *session) alone(r *request) (err error) {
+	for n := range tries {
+		if n > 0 {
+			time.Sleep(rand.N(time.Duration(5<<n) * time.Millisecond))
+		}
+		if _, err = s.run([]*request{r}); !s.w.e.met(err) {
+			return err
+		}
+	}
+	return err
+}
+
 // run executes requests in one transaction. It does not heed their contexts: a transaction that
 // has begun is short, and half a batch must not end with one caller's patience. A transaction that
 // could not begin, because another program holds the file, is no request's fault.
-func (w *writer) run(batch []*request) (began bool, err error) {
-	ctx := context.Background()
-	t := &tx{w: w, ctx: ctx}
-	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
+func (s *session) run(batch []*request) (began bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.w.e.limit)
+	defer cancel()
+	if err := s.connect(ctx); err != nil {
 		return false, err
+	}
+	t := &tx{s: s, e: s.w.e, ctx: ctx}
+	if err := t.exec(s.w.e.begin); err != nil {
+		return false, errors.Join(err, s.mend(err))
 	}
 	for _, r := range batch {
 		if err := r.fn(t); err != nil {
-			return true, errors.Join(err, t.exec("ROLLBACK"))
+			return true, errors.Join(err, s.mend(t.exec("ROLLBACK")))
 		}
 	}
 	if err := t.exec("COMMIT"); err != nil {
-		_ = t.exec("ROLLBACK") // already undone by SQLite for some causes
+		_ = s.mend(t.exec("ROLLBACK")) // already undone by SQLite for some causes
 		return true, err
 	}
 	return true, nil
 }
 
-// close waits for the commit under way. It may be called twice.
+// mend drops the connection when it cannot be used any more.
+func (s *session) mend(err error) error {
+	if err != nil && s.w.e.lost {
+		return errors.Join(err, s.drop())
+	}
+	return err
+}
+
+// close waits for the commits under way. It may be called twice.
 func (w *writer) close() error {
-	if _, open := <-w.turn; !open {
-		return nil
+	var errs []error
+	for range w.count {
+		s, open := <-w.turn
+		if !open {
+			return nil
+		}
+		errs = append(errs, s.drop())
 	}
 	close(w.turn)
-	for _, st := range w.stmts {
-		_ = st.Close()
-	}
-	return errors.Join(w.conn.Close(), w.db.Close())
+	return errors.Join(append(errs, w.db.Close())...)
 }
 
 // stmt prepares a statement once for the life of the store.
 func (t *tx) stmt(query string) (*sql.Stmt, error) {
-	if st := t.w.stmts[query]; st != nil {
+	if st := t.s.stmts[query]; st != nil {
 		return st, nil
 	}
-	st, err := t.w.conn.PrepareContext(t.ctx, query)
+	st, err := t.s.conn.PrepareContext(t.ctx, t.e.rebind(query))
 	if err == nil {
-		t.w.stmts[query] = st
+		t.s.stmts[query] = st
 	}
 	return st, err
 }
@@ -156,7 +222,7 @@ func (t *tx) execN(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	res, err := st.ExecContext(t.ctx, args...)
+	res, err := st.ExecContext(t.ctx, t.e.args(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -169,7 +235,7 @@ func (t *tx) row(query string, args []any, dest ...any) error {
 	if err != nil {
 		return err
 	}
-	return st.QueryRowContext(t.ctx, args...).Scan(dest...)
+	return st.QueryRowContext(t.ctx, t.e.args(args)...).Scan(dest...)
 }
 
 // column reads the first column of all rows as text.
@@ -178,7 +244,7 @@ func (t *tx) column(query string, args ...any) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := st.QueryContext(t.ctx, args...)
+	rows, err := st.QueryContext(t.ctx, t.e.args(args)...)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +266,7 @@ func (t *tx) each(query string, args []any, fn func(scan func(...any) error) err
 	if err != nil {
 		return err
 	}
-	rows, err := st.QueryContext(t.ctx, args...)
+	rows, err := st.QueryContext(t.ctx, t.e.args(args)...)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,42 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// engine is what differs between the databases. The statements are the same; they are written with
+// ? and ?1, the form of SQLite.
+type engine struct {
+	sessions int           // connections that write
+	limit    time.Duration // of one transaction
+	begin    string
+	skip     string // ends the selection of entries to claim
+	pairs    string // run first by an import of keys, so that two do not choose the same free id; may be empty
+	tables   string // counts our tables among these six names
+	shared   bool   // several servers may work the queue, each with leases of its own
+	lost     bool   // a connection can be lost, and a new one opened
+	rebind   func(query string) string
+	args     func(args []any) []any
+	met      func(err error) bool // a transaction met another one and may be tried again
+}
+
+// reader runs queries beside the writer.
+type reader struct {
+	db *sql.DB
+	e  *engine
+}
+
+// QueryContext runs a query that gives rows.
+func (r *reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return r.db.QueryContext(ctx, r.e.rebind(query), r.e.args(args)...)
+}
+
+// QueryRowContext runs a query that gives one row.
+func (r *reader) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return r.db.QueryRowContext(ctx, r.e.rebind(query), r.e.args(args)...)
+}
+
+// Close ends its connections.
+func (r *reader) Close() error { return r.db.Close() }

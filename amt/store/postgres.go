@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"amtmedic/amt"
+)
+
+// All that depends on PostgreSQL stands in this file.
+
+// postgres: a handful of sessions, each with group commit, since the server flushes once for all
+// that commit together.
+var postgres = &engine{
+	sessions: 8, limit: 30 * time.Second, begin: "BEGIN", lost: true, shared: true,
+	skip:  " FOR UPDATE SKIP LOCKED",
+	pairs: "LOCK TABLE csti_pid_map IN SHARE ROW EXCLUSIVE MODE",
+	tables: `SELECT count(*) FROM information_schema.tables WHERE table_schema=current_schema()
+		AND table_name IN ('csti_configuration','csti_amts','csti_pid_map','csti_uuid_maps','csto_queue_entries','csto_delayed_entries')`,
+	rebind: dollars, args: integers,
+	met: func(err error) bool {
+		var pe *pgconn.PgError
+		return errors.As(err, &pe) && (pe.Code == "40001" || pe.Code == "40P01") // serialization failure, deadlock
+	},
+}
+
+// dollars writes ? and ?2 as PostgreSQL wants them, $1 and $2.
+func dollars(query string) string {
+	var b strings.Builder
+	n := 0
+	for i, r := range query {
+		if r != '?' {
+			b.WriteRune(r)
+			continue
+		}
+		b.WriteByte('$')
+		if i+1 == len(query) || query[i+1] < '1' || query[i+1] > '9' {
+			n++
+			b.WriteString(strconv.Itoa(n))
+		}
+	}
+	return b.String()
+}
+
+// integers gives truth values as 1 and 0: the columns are integers in both databases.
+func integers(args []any) []any {
+	for i, a := range args {
+		if v, ok := a.(bool); ok {
+			args[i] = 0
+			if v {
+				args[i] = 1
+			}
+		}
+	}
+	return args
+}
+
+func isPostgres(target string) bool {
+	return strings.HasPrefix(target, "postgres://") || strings.HasPrefix(target, "postgresql://")
+}
+
+// shown gives a URL as it may be shown: without password and options.
+func shown(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "postgres://(a URL that cannot be read)"
+	}
+	return (&url.URL{Scheme: "postgres", User: url.User(u.User.Username()), Host: u.Host, Path: u.Path}).String()
+}
+
+// openPostgres opens a database at a URL, and makes the tables when write is set and they are missing.
+func openPostgres(ctx context.Context, target string, o Options, write bool) (*Store, error) {
+	cfg, err := pgx.ParseConfig(target)
+	if err != nil {
+		// the driver's own words may quote the URL with its password
+		return nil, &amt.Error{Op: "open database", Subject: shown(target), Err: errors.New("the URL cannot be read"),
+			Hint: "it has the form postgres://USER:PASSWORD@HOST:PORT/DATABASE; special characters in the password as %XX"}
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 10 * time.Second
+	}
+	cfg.RuntimeParams["application_name"] = "amtmedic"
+	s := &Store{path: shown(target), now: clock(o), e: postgres}
+	read := cfg.Copy()
+	read.RuntimeParams["default_transaction_read_only"] = "on"
+	s.read = &reader{stdlib.OpenDB(*read), postgres}
+	s.read.db.SetMaxOpenConns(8)
+	s.read.db.SetConnMaxIdleTime(5 * time.Minute)
+	if write {
+		db := stdlib.OpenDB(*cfg)
+		if err := migrate(ctx, db, "postgres"); err != nil {
+			return nil, errors.Join(classify(err), db.Close(), s.Close())
+		}
+		if s.w, err = newWriter(ctx, db, postgres); err != nil {
+			return nil, errors.Join(classify(err), db.Close(), s.Close())
+		}
+	} else if err := s.ping(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// causeOfPostgres tells the causes apart by their codes
+// (https://www.postgresql.org/docs/15/errcodes-appendix.html).
+func causeOfPostgres(err error) error {
+	var pe *pgconn.PgError
+	var ce *pgconn.ConnectError
+	switch {
+	case errors.As(err, &pe):
+		switch {
+		case pe.Code == "3D000": // invalid_catalog_name
+			return ErrNotFound
+		case pe.Code == "42P01", pe.Code == "3F000", pe.Code == "42703": // undefined table, schema, column
+			return ErrNoTable
+		case strings.HasPrefix(pe.Code, "28"), pe.Code == "42501", pe.Code == "25006": // log-in, privilege, read-only
+			return ErrDenied
+		case strings.HasPrefix(pe.Code, "08"), strings.HasPrefix(pe.Code, "57P"), strings.HasPrefix(pe.Code, "53"):
+			return ErrUnreachable
+		}
+	case errors.As(err, &ce), errors.Is(err, sql.ErrConnDone), pgconn.Timeout(err):
+		return ErrUnreachable
+	}
+	return nil
+}
+
+// openShared opens a database that several servers may use. Its key file has no default place, since
+// all of them need the same one.
+func openShared(ctx context.Context, target string, o Options) (*Store, error) {
+	if o.KeyFile == "" {
+		return nil, &amt.Error{Op: "open database", Subject: shown(target), Err: fmt.Errorf("%w: a shared database has no key file beside it", ErrKey),
+			Hint: "name one with --key-file or AMTMEDIC_KEY_FILE; it is made when the database is new, and every server needs the same"}
+	}
+	s, err := openPostgres(ctx, target, o, true)
+	if err != nil {
+		return nil, opened(shown(target), err)
+	}
+	if err := s.openKeys(ctx, o.KeyFile); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
