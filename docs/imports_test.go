@@ -25,6 +25,7 @@ var homes = map[string][]string{
 	"github.com/muesli/termenv":        {"tui"},
 	"github.com/google/gopacket":       {"capture"},
 	"github.com/miekg/dns":             {"capture", "diag/probe", "diag/lab", "diag/remedy"},
+	"github.com/icholy/digest":         {"amt/device", "amt/sim"},
 	"github.com/klauspost/compress":    {"capture", "diag/bundle"},
 	"github.com/pressly/goose":         {"amt/store"},
 	"modernc.org/sqlite":               {"amt/store"},
@@ -38,7 +39,7 @@ var homes = map[string][]string{
 }
 
 // pure lists the packages that do no input or output and have no clock of their own.
-var pure = []string{"amt", "amt/hello", "amt/keys", "amt/matrix", "amt/setupbin", "diag", "diag/check"}
+var pure = []string{"amt", "amt/hello", "amt/keys", "amt/matrix", "amt/setupbin", "amt/wsman", "diag", "diag/check"}
 
 // impure lists what a pure package must not import, sub-packages included.
 var impure = []string{"os", "net", "syscall", "log", "io/ioutil", "path/filepath", "database/sql",
