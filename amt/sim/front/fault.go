@@ -1,0 +1,103 @@
+package front
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Step is a place at which a connection can be made to go wrong.
+type Step string
+
+// The steps of a connection, in their order. AtPing is the presence ping.
+const (
+	AtConnect Step = "connect"
+	AtTLS     Step = "tls"
+	AtHTTP    Step = "http"
+	AtPing    Step = "ping"
+)
+
+// Fault is what goes wrong at a step.
+type Fault string
+
+// The faults: a reset, an answer that means nothing, one that comes late, and a close before or
+// after the answer.
+const (
+	None       Fault = ""
+	Refuse     Fault = "refuse"
+	Garbage    Fault = "garbage"
+	Slow       Fault = "slow"
+	DropFirst  Fault = "drop-before"
+	DropSecond Fault = "drop-after"
+)
+
+// slowBy is how late a slow answer comes.
+const slowBy = 5 * time.Second
+
+// nonsense is what is sent instead of an answer: neither TLS nor HTTP.
+const nonsense = "\x00\xff\x7famtmedic sim: not what was asked for\r\n\r\n\x00"
+
+// faultAt does what goes wrong at a step before HTTP; false when the connection is over.
+func (s *Server) faultAt(at Step, conn net.Conn) bool {
+	switch s.opt.Fault(at) {
+	case None, DropSecond:
+		return true
+	case Slow:
+		return s.wait(slowBy)
+	case Garbage:
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = conn.Write([]byte(nonsense))
+	case DropFirst: // in order: the other side sees an end, not a reset
+		_ = conn.Close()
+	}
+	return false
+}
+
+func (s *Server) wait(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.life.Done():
+		return false
+	}
+}
+
+// broken does what goes wrong with a request; true when it is to be answered all the same.
+func (s *session) broken(w http.ResponseWriter, f Fault) bool {
+	switch f {
+	case Slow:
+		return s.c.s.wait(slowBy)
+	case Garbage:
+		s.hijack(w, func(b *bufio.Writer) { _, _ = b.WriteString(nonsense) })
+	case Refuse:
+		plainPage(w, http.StatusServiceUnavailable)
+	case DropSecond:
+		s.ending.Store(true)
+		return true
+	default:
+		s.hijack(w, nil)
+	}
+	return false
+}
+
+// ParseFault reads a fault by its word.
+func ParseFault(s string) (Fault, error) {
+	switch f := Fault(s); f {
+	case Refuse, Garbage, Slow, DropFirst, DropSecond:
+		return f, nil
+	}
+	return None, fmt.Errorf("%.20q is no fault: refuse, garbage, slow, drop-before or drop-after", s)
+}
+
+// ParseStep reads a step by its word; false for a step that is not of the connection.
+func ParseStep(s string) (Step, bool) {
+	switch at := Step(s); at {
+	case AtConnect, AtTLS, AtHTTP, AtPing:
+		return at, true
+	}
+	return "", false
+}
