@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,8 +139,8 @@ func TestLiveAny(t *testing.T) {
 	})
 }
 
-// TestLiveAnyEvents lets one hello cross a bridge and loopback and a tunnel: each is told once,
-// although all interfaces together see the first several times; and the recording gives the same.
+// TestLiveAnyEvents brings a hello over loopback, one over a bridge and one through a tunnel: each is told
+// once, although the second passes three interfaces; and the recording gives the same.
 func TestLiveAnyEvents(t *testing.T) {
 	isolated(t, func(t *testing.T) {
 		output(t, "ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
@@ -148,8 +149,6 @@ func TestLiveAnyEvents(t *testing.T) {
 		for _, name := range []string{"va", "vb", "br0"} {
 			output(t, "ip", "link", "set", name, "up")
 		}
-		tun := tunnel(t, "tun5")
-		defer tun.Close()
 		l, err := OpenLive("", LiveOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -160,6 +159,8 @@ func TestLiveAnyEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		tun := tunnel(t, "tun5") // the recording does not know it yet
+		defer tun.Close()
 		k := newTalker(t)
 		defer k.close()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -197,6 +198,13 @@ func TestLiveAnyEvents(t *testing.T) {
 		}
 		if n != 3 || len(warnings) > 0 {
 			t.Errorf("the recording gives %d hellos, %q", n, warnings)
+		}
+		tool(t, "tshark")
+		rows := output(t, "tshark", "-r", name, "-Y", "tcp.dstport==9971 && tcp.len>0", "-T", "fields", "-e", "frame.interface_name", "-e", "ip.src")
+		for _, want := range []string{"lo\t127.0.0.1\n", "va\t10.20.0.7\n", "br0\t10.20.0.7\n", "tun5\t10.20.0.8\n"} {
+			if !strings.Contains(rows, want) {
+				t.Errorf("tshark does not see %q:\n%s", want, rows)
+			}
 		}
 	})
 }

@@ -15,6 +15,9 @@ func OpenLive(iface string, _ LiveOptions) (*Live, error) {
 // Link gives the link type of the packets.
 func (l *Live) Link() LinkType { return LinkEthernet }
 
+// Interfaces gives none.
+func (l *Live) Interfaces() []RecordedInterface { return nil }
+
 // Run gives ErrNotSupported.
 func (l *Live) Run(context.Context, func(*Packet) error) error { return ErrNotSupported }
 

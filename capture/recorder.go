@@ -1,16 +1,16 @@
 package capture
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
-	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
@@ -22,6 +22,7 @@ const (
 	flushEvery = time.Second          // bounds what a sudden end can lose
 	flushHello = 2 * time.Millisecond // packets of hellos do not wait, but a flood of them is not written one by one
 	flushBytes = 256 << 10            // bounds what waits in memory
+	retryAfter = 10 * time.Second     // after which a disk that was full is tried again
 )
 
 // RecordedInterface describes an interface of a recording.
@@ -35,8 +36,24 @@ type RecordedInterface struct {
 type RecordOptions struct {
 	Limit  int64             // bytes of the file after which only packets of hello connections are written; 0 is no limit
 	Ports  []uint16          // TCP ports that hellos go to; amt.HelloPort when empty
-	KeepOn bool              // when writing fails the recording ends, but what is recorded goes on
-	Warn   func(text string) // told, once each, about the limit and about a recording that ended; may be nil
+	KeepOn bool              // when writing fails, what is recorded goes on; a file is tried again every 10 s
+	Note   string            // stands in the header of the file; may be empty
+	Warn   func(text string) // told, once each, about the limit and about a fault of writing and its end; may be nil
+}
+
+// Sink keeps packets: a Recorder or a Ring.
+type Sink interface {
+	// Take keeps one packet with what was seen in it. A heartbeat moves time on; what it has seen is
+	// about packets that were taken before.
+	Take(p *Packet, seen []Event) error
+	// AddInterface describes one more interface, whose number is the next one.
+	AddInterface(d RecordedInterface) error
+	// Interfaces tells how many are described.
+	Interfaces() int
+	// Flush hands on what waits.
+	Flush() error
+	// Close notes what the source counted, and ends the recording.
+	Close(s Stats) error
 }
 
 // Recorder writes packets as pcapng. What it wrote stays readable when the process dies: at most
@@ -46,15 +63,19 @@ type Recorder struct {
 	file    io.Closer // what CreateRecorder opened
 	w       *pcapgo.NgWriter
 	pending pending
-	ifaces  int
+	ifaces  []RecordedInterface
 	opt     RecordOptions
 	hellos  *Matcher
 
 	flushed time.Time
 	waiting bool
 	size    int64  // bytes handed to out or waiting
+	written int64  // bytes that out took
+	safe    int    // interfaces described in them
 	left    uint64 // packets that were not written because of the limit
-	failed  bool
+	lost    uint64 // packets that were not written because of a fault
+	fault   error  // why nothing is written at the moment
+	retry   time.Time
 }
 
 // pending holds whole records until they are handed on.
@@ -76,9 +97,17 @@ func NewRecorder(w io.Writer, ifaces ...RecordedInterface) (*Recorder, error) {
 func CreateRecorder(name string, opt RecordOptions, ifaces ...RecordedInterface) (*Recorder, error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, &amt.Error{Op: "record packets", Err: err, Hint: "name a new file in a folder that you may write to"}
+		hint := "name a file in a folder that you may write to"
+		if errors.Is(err, fs.ErrExist) {
+			hint = "a recording is never written over: name a new file, or move that one away"
+		}
+		return nil, &amt.Error{Op: "record packets", Err: err, Hint: hint}
 	}
-	return RecordTo(f, opt, ifaces...)
+	r, err := RecordTo(f, opt, ifaces...)
+	if err != nil { // nothing is in it yet
+		return nil, &amt.Error{Op: "record packets", Subject: name, Err: errors.Join(err, os.Remove(name))}
+	}
+	return r, nil
 }
 
 // RecordTo is CreateRecorder into a file that is open already; Close closes it.
@@ -101,36 +130,69 @@ func newRecorder(w io.Writer, opt RecordOptions, ifaces []RecordedInterface) (*R
 	if opt.Warn == nil {
 		opt.Warn = func(string) {}
 	}
-	r := &Recorder{out: w, ifaces: len(ifaces), opt: opt, hellos: tcpOnly(opt.Ports)}
-	for i, d := range ifaces {
-		if d.Link > 255 {
-			return nil, fmt.Errorf("record packets: link type %d cannot be written", d.Link)
-		}
-		in := pcapgo.NgInterface{Name: d.Name, Filter: d.Filter, OS: runtime.GOOS, LinkType: layers.LinkType(d.Link),
-			SnapLength: maxPacket, TimestampResolution: 9}
-		var err error
-		if i == 0 {
-			r.w, err = pcapgo.NewNgWriterInterface(&r.pending, in, pcapgo.NgWriterOptions{
-				SectionInfo: pcapgo.NgSectionInfo{Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: "amtmedic"}})
-		} else {
-			_, err = r.w.AddInterface(in)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("record packets: %w", err)
+	r := &Recorder{out: w, opt: opt, hellos: tcpOnly(opt.Ports)}
+	for _, d := range ifaces {
+		if err := r.AddInterface(d); err != nil {
+			return nil, err
 		}
 	}
-	if err := r.w.Flush(); err != nil {
-		return nil, fmt.Errorf("record packets: %w", err)
-	}
-	r.size = int64(len(r.pending.b))
-	return r, r.Flush()
+	keepOn := r.opt.KeepOn
+	r.opt.KeepOn = false // a recording that cannot begin is an error
+	err := r.Flush()
+	r.opt.KeepOn = keepOn
+	return r, err
 }
+
+// AddInterface describes one more interface, whose number is the next one. It may be called between
+// packets: an interface can appear while all are watched.
+func (r *Recorder) AddInterface(d RecordedInterface) error {
+	if d.Link > 255 {
+		return fmt.Errorf("record packets: link type %d cannot be written", d.Link)
+	}
+	r.ifaces = append(r.ifaces, d)
+	if r.fault != nil { // it is described when writing works again
+		return nil
+	}
+	if err := r.describe(d); err != nil {
+		return fmt.Errorf("record packets: %w", err)
+	}
+	return nil
+}
+
+// describe writes an interface description, the first one behind the section header.
+func (r *Recorder) describe(d RecordedInterface) (err error) {
+	in := pcapgo.NgInterface{Name: d.Name, Filter: d.Filter, OS: runtime.GOOS, LinkType: layers.LinkType(d.Link),
+		SnapLength: maxPacket, TimestampResolution: 9}
+	before := len(r.pending.b)
+	if r.w == nil {
+		r.w, err = pcapgo.NewNgWriterInterface(&r.pending, in, pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{
+			Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: "amtmedic", Comment: r.opt.Note}})
+	} else {
+		_, err = r.w.AddInterface(in)
+	}
+	if err == nil {
+		err = r.w.Flush()
+	}
+	r.size += int64(len(r.pending.b) - before)
+	return err
+}
+
+// Interfaces tells how many interfaces are described.
+func (r *Recorder) Interfaces() int { return len(r.ifaces) }
 
 // Packet writes one packet. Those of hello connections reach the writer below at once, others within
 // a second of packets or heartbeats.
-func (r *Recorder) Packet(p *Packet) error {
+func (r *Recorder) Packet(p *Packet) error { return r.Take(p, nil) }
+
+// Take writes one packet with what was seen in it as its comment. What was seen late, of packets
+// before it, becomes a remark of the file.
+func (r *Recorder) Take(p *Packet, seen []Event) error {
+	text, late := comments(seen, p.Number)
+	for _, e := range late {
+		r.remark(e.Time, e.Comment()+" ("+ends(e)+")")
+	}
 	if p.Number == 0 && p.Data == nil {
-		if r.waiting {
+		if r.waiting || r.fault != nil {
 			return r.Flush()
 		}
 		return nil
@@ -140,22 +202,32 @@ func (r *Recorder) Packet(p *Packet) error {
 	if !pinned && r.opt.Limit > 0 && r.size+size > r.opt.Limit {
 		return r.leaveOut(p.Time)
 	}
-	if r.failed {
+	if r.fault != nil && time.Now().Before(r.retry) {
+		r.lost++
 		return nil
 	}
-	ci := gopacket.CaptureInfo{Timestamp: p.Time, CaptureLength: len(p.Data), Length: max(p.OrigLen, len(p.Data)),
-		InterfaceIndex: min(max(p.Iface, 0), r.ifaces-1)}
-	if err := r.w.WritePacket(ci, p.Data); err != nil {
-		return fmt.Errorf("record packets: %w", err)
-	}
-	r.size += size
-	r.waiting = true
+	r.put(appendPacket(r.pending.b, p, min(max(p.Iface, 0), len(r.ifaces)-1), text))
 	wait := time.Since(r.flushed)
-	if wait >= flushEvery || (pinned && wait >= flushHello) || len(r.pending.b) >= flushBytes {
+	if wait >= flushEvery || ((pinned || len(seen) > 0) && wait >= flushHello) || len(r.pending.b) >= flushBytes {
 		return r.Flush()
 	}
 	return nil
 }
+
+// put takes over what waits with something added.
+func (r *Recorder) put(b []byte) {
+	r.size += int64(len(b) - len(r.pending.b))
+	r.pending.b, r.waiting = b, true
+}
+
+func (r *Recorder) remark(at time.Time, text string) {
+	if r.fault == nil {
+		r.put(appendRemark(r.pending.b, at, text))
+	}
+}
+
+// ends names the addresses of an event.
+func ends(e Event) string { return fmt.Sprintf("%s to %s", e.Src, e.Dst) }
 
 // leaveOut counts a packet that is not written; of the first one the file and the caller are told.
 func (r *Recorder) leaveOut(at time.Time) error {
@@ -165,92 +237,114 @@ func (r *Recorder) leaveOut(at time.Time) error {
 	}
 	text := fmt.Sprintf("the recording reached %d bytes: from here on only packets of hellos are in it", r.opt.Limit)
 	r.opt.Warn(text)
-	if err := r.w.Flush(); err != nil {
-		return fmt.Errorf("record packets: %w", err)
-	}
-	b := comment(at, text)
-	r.size += int64(len(b))
-	r.pending.b = append(r.pending.b, b...)
+	r.remark(at, text)
 	return r.Flush()
-}
-
-// comment is an interface statistics block of interface 0 that holds nothing but a remark. The
-// writer of gopacket has no comments there.
-func comment(at time.Time, text string) []byte {
-	ns := uint64(at.UnixNano())
-	if at.IsZero() {
-		ns = 0
-	}
-	o := binary.LittleEndian
-	b := o.AppendUint32(o.AppendUint32(nil, blockStatistics), 0)
-	b = o.AppendUint32(o.AppendUint32(o.AppendUint32(b, 0), uint32(ns>>32)), uint32(ns))
-	b = append(o.AppendUint16(o.AppendUint16(b, 1), uint16(len(text))), text...)
-	b = append(b, make([]byte, -len(text)&3+4)...) // padding, end of options
-	n := uint32(len(b) + 4)
-	o.PutUint32(b[4:], n)
-	return o.AppendUint32(b, n)
 }
 
 // Left tells how many packets were not written because of the limit.
 func (r *Recorder) Left() uint64 { return r.left }
 
+// Lost tells how many packets were not written because writing did not work, as far as known.
+func (r *Recorder) Lost() uint64 { return r.lost }
+
+// Size tells how long the recording is, in bytes.
+func (r *Recorder) Size() int64 { return r.size }
+
 // Flush hands everything to the writer below.
 func (r *Recorder) Flush() error {
 	r.flushed, r.waiting = time.Now(), false
-	err := r.w.Flush()
-	if err == nil && len(r.pending.b) > 0 && !r.failed {
-		_, err = r.out.Write(r.pending.b)
+	if r.fault != nil {
+		return r.again()
 	}
-	r.pending.b = r.pending.b[:0]
-	switch {
-	case err == nil:
-		return nil
-	case r.opt.KeepOn:
-		r.failed = true // a record may be cut: nothing can stand behind it
-		r.opt.Warn(fmt.Sprintf("the recording ends here: %v", err))
+	if len(r.pending.b) == 0 {
 		return nil
 	}
-	return fmt.Errorf("record packets: %w", err)
+	_, err := r.out.Write(r.pending.b)
+	if err == nil {
+		r.written, r.safe = r.size, len(r.ifaces)
+		r.pending.b = r.pending.b[:0]
+		return nil
+	}
+	r.drop(err)
+	if !r.opt.KeepOn {
+		return fmt.Errorf("record packets: %w", err)
+	}
+	r.opt.Warn(fmt.Sprintf("packets cannot be written: %v; what is seen goes on", err))
+	return nil
+}
+
+// drop gives up what could not be written, and takes a record that was cut out of the file.
+func (r *Recorder) drop(err error) {
+	r.fault, r.retry = err, time.Now().Add(retryAfter)
+	if !r.opt.KeepOn {
+		return
+	}
+	f, ok := r.out.(interface {
+		io.Seeker
+		Truncate(size int64) error
+	})
+	if !ok || f.Truncate(r.written) != nil {
+		r.retry = time.Now().Add(100 * 365 * 24 * time.Hour) // behind a cut record nothing can stand
+	} else if _, err := f.Seek(r.written, io.SeekStart); err != nil {
+		r.retry = time.Now().Add(100 * 365 * 24 * time.Hour)
+	}
+	r.lost += uint64(countPackets(r.pending.b))
+	r.pending.b, r.size = r.pending.b[:0], r.written
+}
+
+// countPackets counts the packets among whole blocks.
+func countPackets(b []byte) (n int) {
+	for len(b) >= 12 {
+		if binary.LittleEndian.Uint32(b) == blockEnhanced {
+			n++
+		}
+		b = b[min(len(b), int(max(12, binary.LittleEndian.Uint32(b[4:])))):]
+	}
+	return n
+}
+
+// again tries to write after a fault, when it is time: first what nobody knows yet about interfaces,
+// and what is missing.
+func (r *Recorder) again() error {
+	if time.Now().Before(r.retry) {
+		r.pending.b = r.pending.b[:0]
+		return nil
+	}
+	packets := slices.Clone(r.pending.b)
+	was := r.fault
+	r.pending.b, r.size, r.fault = r.pending.b[:0], r.written, nil
+	for _, d := range r.ifaces[r.safe:] {
+		if err := r.describe(d); err != nil {
+			return fmt.Errorf("record packets: %w", err)
+		}
+	}
+	text := fmt.Sprintf("%d packets are missing here: %v", r.lost, was)
+	r.remark(r.flushed, text)
+	r.put(append(r.pending.b, packets...))
+	if _, err := r.out.Write(r.pending.b); err != nil {
+		r.drop(err)
+		return nil
+	}
+	r.written, r.safe, r.pending.b, r.waiting = r.size, len(r.ifaces), r.pending.b[:0], false
+	r.opt.Warn("packets are written again; " + text)
+	return nil
 }
 
 // Close notes how many packets came and were lost on interface 0, flushes, and closes a file that
 // CreateRecorder opened. A writer that was given stays open.
 func (r *Recorder) Close(s Stats) error {
-	err := r.w.WriteInterfaceStats(0, pcapgo.NgInterfaceStatistics{LastUpdate: time.Now(),
-		PacketsReceived: s.Received, PacketsDropped: s.Dropped})
-	err = errors.Join(err, r.Flush())
+	var err error
+	if r.fault == nil {
+		err = r.w.WriteInterfaceStats(0, pcapgo.NgInterfaceStatistics{LastUpdate: time.Now(),
+			PacketsReceived: s.Received, PacketsDropped: s.Dropped})
+		before := len(r.pending.b)
+		err = errors.Join(err, r.w.Flush())
+		r.size += int64(len(r.pending.b) - before)
+		err = errors.Join(err, r.Flush())
+	}
 	if r.file != nil {
 		err = errors.Join(err, r.file.Close())
 		r.file = nil
 	}
 	return err
-}
-
-// recorded is a source whose packets are also written.
-type recorded struct {
-	Source
-	rec *Recorder
-}
-
-// Record gives a source that writes every packet of src before it hands it on, and closes rec at the
-// end.
-func Record(src Source, rec *Recorder) Source { return &recorded{src, rec} }
-
-// Run runs the source below; an error of writing ends it unless the recorder keeps on.
-func (r *recorded) Run(ctx context.Context, fn func(*Packet) error) error {
-	err := r.Source.Run(ctx, func(p *Packet) error {
-		if err := r.rec.Packet(p); err != nil {
-			return err
-		}
-		return fn(p)
-	})
-	return errors.Join(err, r.rec.Close(r.Stats()))
-}
-
-// Close closes the source below where it can be closed.
-func (r *recorded) Close() error {
-	if c, ok := r.Source.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
 }

@@ -15,12 +15,13 @@ import (
 const recordedFilter = "hellos, connections back, DNS, DHCP, ICMP"
 
 func runCaptureLive(e *env, args []string) (int, error) {
-	fs := flags("capture live -i IFACE [-w FILE] [--port N] [--json] [--for DURATION]")
+	fs := flags("capture live [-i IFACE] [-w FILE] [--port N] [--json] [--for DURATION] [--promisc]")
 	var ports portFlag
 	ports.register(fs)
-	iface := fs.String("i", "", "interface to watch")
+	iface := fs.String("i", "", "interface to watch; any, or none, is all of them (Linux)")
 	file := fs.String("w", "", "also write the packets to this pcapng file; - writes them to standard output and no events")
 	asJSON := fs.Bool("json", false, "print one JSON object a line")
+	promisc := fs.Bool("promisc", false, "also take packets for other stations: at a mirror port, with -i")
 	span := fs.Duration("for", 0, "stop after this time, such as 90s (default: until interrupted)")
 	rest, err := parse(fs, args)
 	switch {
@@ -28,10 +29,11 @@ func runCaptureLive(e *env, args []string) (int, error) {
 		return exitUsage, err
 	case len(rest) > 0:
 		return exitUsage, misuse(fs, "capture live takes no operand, %q was given", rest[0])
-	case *iface == "":
-		return exitUsage, misuse(fs, "capture live needs -i and the name of an interface")
 	case *span < 0:
 		return exitUsage, misuse(fs, "--for takes a time above 0")
+	}
+	if *iface == "" {
+		*iface = capture.AnyInterface
 	}
 	ctx := e.ctx
 	if *span > 0 {
@@ -39,20 +41,20 @@ func runCaptureLive(e *env, args []string) (int, error) {
 		ctx, cancel = context.WithTimeout(ctx, *span)
 		defer cancel()
 	}
-	return watch(ctx, e, watching{iface: *iface, file: *file, json: *asJSON, ports: ports.ports})
+	return watch(ctx, e, watching{iface: *iface, file: *file, json: *asJSON, promisc: *promisc, ports: ports.ports})
 }
 
 // watching is what capture live was asked for.
 type watching struct {
-	iface, file string
-	json        bool
-	ports       []uint16
+	iface, file   string
+	json, promisc bool
+	ports         []uint16
 }
 
 // watch runs a live capture until ctx ends.
 func watch(ctx context.Context, e *env, w watching) (int, error) {
 	warn := func(text string) { fmt.Fprintf(e.stderr, "amtmedic: warning: %s: %s\n", plain(w.iface), plain(text)) }
-	live, err := capture.OpenLive(w.iface, capture.LiveOptions{Ports: w.ports, Warn: warn})
+	live, err := capture.OpenLive(w.iface, capture.LiveOptions{Ports: w.ports, Promisc: w.promisc, Warn: warn})
 	switch {
 	case errors.Is(err, capture.ErrNoInterface):
 		return exitUsage, err
@@ -69,7 +71,7 @@ func watch(ctx context.Context, e *env, w watching) (int, error) {
 			return exitFound, err
 		}
 		defer done()
-		if rec, err = capture.NewRecorder(out, capture.RecordedInterface{Name: w.iface, Link: live.Link(), Filter: recordedFilter}); err != nil {
+		if rec, err = capture.NewRecorder(out, recordedInterfaces(live)...); err != nil {
 			return exitFound, &amt.Error{Op: "record to", Subject: plain(w.file), Err: err}
 		}
 		src = capture.Record(live, rec)
@@ -77,7 +79,7 @@ func watch(ctx context.Context, e *env, w watching) (int, error) {
 			emit = func(capture.Event) error { return nil }
 		}
 	}
-	fmt.Fprintf(e.stderr, "amtmedic: watching %s\n", plain(w.iface))
+	fmt.Fprintf(e.stderr, "amtmedic: watching %s\n", watched(w.iface))
 	return finish(ctx, e, src, w, func(v capture.Event) error {
 		if rec != nil {
 			if err := rec.Flush(); err != nil {
@@ -86,6 +88,23 @@ func watch(ctx context.Context, e *env, w watching) (int, error) {
 		}
 		return emit(v)
 	})
+}
+
+// watched names what is watched.
+func watched(iface string) string {
+	if iface == capture.AnyInterface {
+		return "all interfaces"
+	}
+	return plain(iface)
+}
+
+// recordedInterfaces describes what a live capture can give to a recording.
+func recordedInterfaces(l *capture.Live) []capture.RecordedInterface {
+	list := l.Interfaces()
+	for i := range list {
+		list[i].Filter = recordedFilter
+	}
+	return list
 }
 
 // finish runs the scan and says how it ended: a stop, by a signal or the clock, is a regular end.
