@@ -61,7 +61,8 @@ type Device interface {
 	RemoveUser(ctx context.Context, name string) error
 	// TLS reads whether TLS is on and with which certificate.
 	TLS(ctx context.Context) (TLSState, error)
-	// SetTLS switches TLS on or off; on with a key that the firmware makes. It takes effect at Commit.
+	// SetTLS switches TLS on or off; on with a key that the firmware makes, which may take minutes. It
+	// takes effect at Commit.
 	SetTLS(ctx context.Context, t TLS) error
 	// PowerPolicies reads the policies that the client offers.
 	PowerPolicies(ctx context.Context) ([]PowerPolicy, error)
@@ -168,8 +169,10 @@ type TLSState struct {
 
 // TLS is how TLS is to be. The zero value switches it off.
 type TLS struct {
-	On    bool
-	Plain bool // accept connections without TLS as well
+	On     bool
+	Local  bool // on for the PC itself too; from some versions on a commit without it has no effect, in others with it
+	Plain  bool // accept connections without TLS as well
+	Mutual bool // those who connect need a certificate that Root issued; needs TrustRoot
 	// Sign makes the certificate for the key that the firmware made, in DER. Needed when On.
 	Sign func(ctx context.Context, key crypto.PublicKey) ([]byte, error)
 	// Root is the authority that Sign signs with. A certificate in use that it issued, for a name in

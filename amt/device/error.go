@@ -31,6 +31,7 @@ const (
 	KindClient      Kind = "client"      // another client answered than was expected
 	KindOTP         Kind = "otp"         // the one-time password differs
 	KindMissing     Kind = "unsupported" // the firmware has no such operation
+	KindState       Kind = "state"       // the client is in a state that permits no setup
 	KindVerify      Kind = "verify"      // the client is not as it was set
 	KindLocal       Kind = "local"       // nothing was asked of the client: settings, storage
 )

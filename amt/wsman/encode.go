@@ -105,3 +105,6 @@ func appendText(b []byte, s string) []byte {
 	}
 	return b
 }
+
+// Escape gives text as it stands in a request.
+func Escape(s string) string { return string(appendText(nil, s)) }

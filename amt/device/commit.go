@@ -1,0 +1,191 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// commitTries is how often a commit is sent that the client verifiably did not carry out.
+const commitTries = 3
+
+// commit sends the commit. Whenever its fate is not told by an answer, the client is asked: only one
+// that is seen to be uncommitted gets it again.
+func (c *configuration) commit(ctx context.Context) error {
+	if err := c.done(ctx, StepSent); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		err := c.d.Commit(ctx)
+		if err == nil {
+			break
+		}
+		if !AfterSend(err) {
+			c.r.Commit = NotCommitted
+			if KindOf(err) == KindDropped && try < commitTries { // it did not leave whole
+				continue
+			}
+			return err
+		}
+		if ctx.Err() != nil {
+			c.r.Commit = UnknownCommit
+			return err
+		}
+		outcome, why := c.look(ctx, 0)
+		c.r.Commit = outcome
+		if outcome == Committed {
+			break
+		}
+		if outcome == NotCommitted && try < commitTries {
+			continue
+		}
+		var e *Error
+		if errors.As(err, &e) {
+			e.Err = fmt.Errorf("%w; asked afterwards: %s (%w)", e.Err, outcome, why)
+			e.Hint = "when its hello comes again the client was not committed; when it answers on its management port it was"
+		}
+		return err
+	}
+	c.r.Commit = Committed
+	return c.done(ctx, StepCommit)
+}
+
+// Steps of waiting for a client that restarts its network side.
+const (
+	lookFirst = 500 * time.Millisecond
+	lookMost  = 5 * time.Second
+)
+
+// look asks a client whether it is provisioned: first as it is reached after a commit, with the new
+// password before the old ones, then as it is reached during setup. rounds bounds how often; 0 asks
+// until the time to settle is over. why says what decided, or what stood in the way.
+func (c *configuration) look(ctx context.Context, rounds int) (outcome Outcome, why error) {
+	ctx, cancel := context.WithTimeout(ctx, c.s.Settle)
+	defer cancel()
+	wait := lookFirst
+	for round := 1; ; round++ {
+		outcome, why = c.ask(ctx)
+		if outcome != UnknownCommit || round == rounds {
+			return outcome, why
+		}
+		if err := pause(ctx, wait); err != nil {
+			return UnknownCommit, why
+		}
+		wait = min(2*wait, lookMost)
+	}
+}
+
+// ask asks once, both ways.
+func (c *configuration) ask(ctx context.Context) (Outcome, error) {
+	logins := append([]Login{c.s.Admin}, without(c.s.Known, c.s.Admin)...)
+	after := c.s.Reopen(logins...)
+	defer func() { _ = after.Close() }()
+	state, err1 := after.State(ctx)
+	if err1 == nil {
+		return outcomeOf(state)
+	}
+	_ = c.d.Close()
+	c.d.LogIn(logins...)
+	state, err2 := c.d.State(ctx)
+	if err2 == nil {
+		return outcomeOf(state)
+	}
+	return UnknownCommit, fmt.Errorf("as after the commit: %w; as during setup: %w", err1, err2)
+}
+
+func outcomeOf(s State) (Outcome, error) {
+	why := fmt.Errorf("the client says its state is %s", s.Provisioning)
+	if s.Provisioning == Post {
+		return Committed, why
+	}
+	return NotCommitted, why
+}
+
+// verifySlack is how far the client's clock may be off when it is verified: it counts whole seconds,
+// and its network side has just restarted.
+const verifySlack = 30 * time.Second
+
+// verify logs in with the new administrator only, and looks at what the configuration set.
+func (c *configuration) verify(ctx context.Context) error {
+	_ = c.d.Close()
+	d := c.s.Reopen(c.s.Admin)
+	defer func() { _ = d.Close() }()
+	if err := c.await(ctx, d); err != nil {
+		return inStep(StepVerify, err)
+	}
+	c.r.Login = c.s.Admin
+	if wrong, err := c.compare(ctx, d); err != nil {
+		return inStep(StepVerify, err)
+	} else if len(wrong) > 0 {
+		return inStep(StepVerify, &Error{Op: "verify", Kind: KindVerify, Err: errors.Join(wrong...), Hint: hints[KindVerify]})
+	}
+	return inStep(StepVerify, c.done(ctx, StepVerify))
+}
+
+// await waits until the client answers and says that it is provisioned.
+func (c *configuration) await(parent context.Context, d Device) error {
+	ctx, cancel := context.WithTimeout(parent, c.s.Settle)
+	defer cancel()
+	wait := lookFirst
+	for {
+		state, err := d.State(ctx)
+		switch {
+		case err == nil && state.Provisioning == Post:
+			return nil
+		case err == nil:
+			err = &Error{Op: "verify", Kind: KindVerify, Err: fmt.Errorf("the client committed, but its state is %s", state.Provisioning), Hint: hints[KindVerify]}
+		case !passing(err):
+			return err
+		}
+		if pause(ctx, wait) != nil {
+			return err
+		}
+		wait = min(2*wait, lookMost)
+	}
+}
+
+// passing reports whether an error may pass while a client restarts.
+func passing(err error) bool {
+	switch KindOf(err) {
+	case KindUnreachable, KindReset, KindDropped, KindTimeout, KindTLS, KindHTTP:
+		return true
+	}
+	return false
+}
+
+// compare reads what was set and lists what differs.
+func (c *configuration) compare(ctx context.Context, d Device) (wrong []error, err error) {
+	if c.r.Identity.Version.IsZero() {
+		if c.r.Identity, err = d.Identify(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if c.s.Names != (Names{}) {
+		n, err := d.Names(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if n != c.s.Names {
+			wrong = append(wrong, fmt.Errorf("its name is %q, not %q", n.FQDN(), c.s.Names.FQDN()))
+		}
+	}
+	at, err := d.Clock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.r.Skew = at.Sub(c.s.Now()).Round(time.Second)
+	if c.r.Skew.Abs() > verifySlack {
+		wrong = append(wrong, fmt.Errorf("its clock is off by %v", c.r.Skew))
+	}
+	if c.s.TLS != nil {
+		t, err := d.TLS(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if t.Remote != c.s.TLS.On {
+			wrong = append(wrong, fmt.Errorf("TLS is on: %v, not %v", t.Remote, c.s.TLS.On))
+		}
+	}
+	return wrong, nil
+}

@@ -1,0 +1,212 @@
+package device
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"time"
+
+	"amtmedic/amt/wsman"
+)
+
+// Progress keeps what a configuration does, so that another session of the same client can go on.
+type Progress interface {
+	// Finished reports whether an earlier session noted the step as done.
+	Finished(step string) bool
+	// Before is called before a secret leaves with a step. When it returns, the secret has to be
+	// durable; an error ends the configuration.
+	Before(ctx context.Context, step string) error
+	// Done notes a step as done. An error ends the configuration.
+	Done(ctx context.Context, step string) error
+}
+
+// Outcome is what became of a commit.
+type Outcome string
+
+// The outcomes of a commit.
+const (
+	NotCommitted  Outcome = "not committed"
+	Committed     Outcome = "committed"
+	UnknownCommit Outcome = "unknown" // nobody could be asked
+)
+
+// Result is what a configuration left behind. It is filled as far as the configuration came.
+type Result struct {
+	Identity Identity
+	Login    Login         // that the verification logged in with
+	Commit   Outcome       // empty before the commit was reached
+	Skew     time.Duration // the client's clock against ours when it was verified
+	Notes    []string      // what could not be set and did not have to be
+}
+
+// settleTime is how long a client may stay away after its commit.
+const settleTime = 90 * time.Second
+
+// Configure brings a client from its setup window to the provisioned state: it makes sure that it is
+// the client that is meant, takes the steps of Plan, commits, and logs in anew to see what became of
+// it. It can be called again after any error, by another process too: every step may be repeated. d
+// is the client as it is reached during setup.
+func Configure(ctx context.Context, d Device, s Settings, p Progress) (Result, error) {
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.Settle == 0 {
+		s.Settle = settleTime
+	}
+	if s.Reopen == nil || s.Admin.User == "" || s.Admin.Password.IsZero() {
+		return Result{}, inStep("settings", localError("configure", errors.New("administrator, password and a way to reach the client after the commit are needed")))
+	}
+	if len(s.Known) > 0 {
+		d.LogIn(s.Known...)
+	}
+	c := &configuration{d: d, s: s, p: p}
+	err := c.run(ctx)
+	return c.r, err
+}
+
+// configuration is one run of Configure.
+type configuration struct {
+	d Device
+	s Settings
+	p Progress
+	r Result
+	// skipped tells that a step was believed to be done without a look at the client.
+	skipped bool
+}
+
+func localError(op string, err error) error { return &Error{Op: op, Kind: KindLocal, Err: err} }
+
+// inStep names the step in an error.
+func inStep(step string, err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Step == "" {
+		e.Step = step
+	}
+	return err
+}
+
+func (c *configuration) run(ctx context.Context) error {
+	done, err := c.begin(ctx)
+	if err != nil {
+		return inStep(StepIdentify, err)
+	}
+	if !done {
+		if err := c.set(ctx); err != nil {
+			return err
+		}
+	}
+	return c.verify(ctx)
+}
+
+// begin makes sure who the client is and how far it is. done tells that it is provisioned by an
+// earlier session of this configuration.
+func (c *configuration) begin(ctx context.Context) (done bool, err error) {
+	if c.p.Finished(StepSent) {
+		// The commit was sent once: the client may not be reachable as it was during setup any more.
+		if outcome, _ := c.look(ctx, 1); outcome == Committed {
+			c.r.Commit = Committed
+			return true, nil
+		}
+	}
+	if c.r.Identity, err = c.d.Identify(ctx); err != nil {
+		return false, err
+	}
+	if want, got := c.s.UUID, c.r.Identity.UUID; !want.IsZero() && !got.IsZero() && want != got {
+		return false, &Error{Op: "identify", Kind: KindClient, Hint: hints[KindClient],
+			Err: fmt.Errorf("the client that answers has the UUID %s, not %s", got, want)}
+	}
+	state, err := c.d.State(ctx)
+	if err != nil {
+		return false, err
+	}
+	if state.Provisioning == Post {
+		if l, ok := c.d.Accepted(); ok && l.Password.Equal(c.s.Admin.Password) && l.User == c.s.Admin.User {
+			c.r.Commit = Committed
+			return true, nil
+		}
+		return false, &Error{Op: "read state", Kind: KindState, Hint: hints[KindState], Err: errors.New("the client is provisioned already")}
+	}
+	return false, inStep(StepOTP, c.otp(state))
+}
+
+// otp compares the one-time password, which tells that the firmware which answers is the one whose
+// agent started the setup.
+func (c *configuration) otp(s State) error {
+	want := c.s.OTP.Reveal()
+	if want == "" || subtle.ConstantTimeCompare([]byte(want), []byte(s.OTP.Reveal())) == 1 {
+		return nil
+	}
+	words := "the client has another one-time password"
+	if s.OTP.IsZero() {
+		words = "the client has no one-time password"
+	}
+	return &Error{Op: "compare one-time password", Kind: KindOTP, Err: errors.New(words), Hint: hints[KindOTP]}
+}
+
+// set takes the steps and commits. When the client says that something is missing although a step
+// was believed to be done, all are taken once more.
+func (c *configuration) set(ctx context.Context) error {
+	if err := c.steps(ctx, true); err != nil {
+		return err
+	}
+	err := c.commit(ctx)
+	var ret *wsman.ReturnError
+	if c.skipped && errors.As(err, &ret) && ret.Code == wsman.CodeDataMissing {
+		if err := c.steps(ctx, false); err != nil {
+			return err
+		}
+		err = c.commit(ctx)
+	}
+	return inStep(StepCommit, err)
+}
+
+// steps takes the steps of the plan. With believe those that were done before are skipped where the
+// client agrees or cannot be asked.
+func (c *configuration) steps(ctx context.Context, believe bool) error {
+	for _, step := range Plan(c.d, c.s) {
+		if believe && c.p.Finished(step.Name) {
+			right := true
+			if step.Check != nil {
+				var err error
+				if right, err = step.Check(ctx); err != nil {
+					return inStep(step.Name, err)
+				}
+			}
+			if right {
+				c.skipped = c.skipped || step.Check == nil
+				continue
+			}
+		}
+		if err := c.take(ctx, step); err != nil {
+			return inStep(step.Name, err)
+		}
+	}
+	return nil
+}
+
+func (c *configuration) take(ctx context.Context, step Step) error {
+	if step.Secret {
+		if err := c.p.Before(ctx, step.Name); err != nil {
+			return localError("store what is about to be sent", err)
+		}
+	}
+	if err := step.Do(ctx); err != nil {
+		words := ""
+		if step.Lenient != nil {
+			words = step.Lenient(err)
+		}
+		if words == "" {
+			return err
+		}
+		c.r.Notes = append(c.r.Notes, words)
+	}
+	return c.done(ctx, step.Name)
+}
+
+func (c *configuration) done(ctx context.Context, step string) error {
+	if err := c.p.Done(ctx, step); err != nil {
+		return localError("note a step", err)
+	}
+	return nil
+}

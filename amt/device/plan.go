@@ -1,0 +1,164 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"amtmedic/amt"
+	"amtmedic/amt/wsman"
+)
+
+// Settings are what a configuration leaves in a client.
+type Settings struct {
+	UUID  amt.UUID   // of the client that is meant; zero compares nothing
+	OTP   amt.Secret // one-time password that its agent planted; empty compares nothing
+	Known []Login    // that the client may have, the likeliest first; empty leaves those of the Device
+
+	Hours int        // to extend the setup window by, 1 to 24; 0 leaves it
+	Names Names      // host and domain
+	MEBx  amt.Secret // password of the local menu; empty leaves it
+	Admin Login      // administrator
+	TLS   *TLS       // nil leaves it
+	Users []User     // to be added or changed; others stay
+	Power string     // ID of a power policy; empty leaves it
+	Pair  *Pair      // new PID/PPS; nil leaves the old one
+
+	// Reopen gives the client as it is reached after the commit, with these log-ins only.
+	Reopen func(logins ...Login) Device
+	// Settle is how long the client may take to come back after the commit; zero is 90 s.
+	Settle time.Duration
+	// Now is the clock that the client's is set to; nil is time.Now.
+	Now func() time.Time
+}
+
+// Pair is a PID/PPS pair.
+type Pair struct {
+	PID amt.PID
+	PPS amt.Secret
+}
+
+// The names of the steps, in their order. They are stored: they stay as they are.
+const (
+	StepIdentify = "identify"
+	StepOTP      = "otp"
+	StepWindow   = "window"
+	StepClock    = "clock"
+	StepNames    = "names"
+	StepMEBx     = "mebx-password"
+	StepAdmin    = "admin"
+	StepTLS      = "tls"
+	StepUsers    = "users"
+	StepPower    = "power"
+	StepPair     = "psk-pair"
+	// StepSent is done when the commit is about to be sent: from then on the client may be
+	// provisioned, whatever else is known.
+	StepSent   = "commit-sent"
+	StepCommit = "commit"
+	StepVerify = "verify"
+)
+
+// Step is one part of a configuration.
+type Step struct {
+	Name   string
+	Text   string // for people: "set the clock"
+	Secret bool   // a secret leaves with it: Progress.Before comes first
+	// Lenient gives the words for an error that does not end the configuration; empty for one that
+	// does. Nil: every error ends it.
+	Lenient func(error) string
+	// Check reports whether the client has the setting; nil: it cannot be read, and what an earlier
+	// session noted as done is believed.
+	Check func(context.Context) (bool, error)
+	Do    func(context.Context) error
+}
+
+// clockSlack is how far the client's clock may be off before it is set again.
+const clockSlack = 5 * time.Second
+
+// Plan gives the steps between log-in and commit, in the order that provisioning-protocol 3.5 asks
+// for.
+func Plan(d Device, s Settings) []Step {
+	var plan []Step
+	add := func(wanted bool, step Step) {
+		if wanted {
+			plan = append(plan, step)
+		}
+	}
+	add(s.Hours > 0, Step{Name: StepWindow, Text: "extend the setup window", Lenient: missing("this firmware cannot extend its setup window"),
+		Do: func(ctx context.Context) error { return d.ExtendWindow(ctx, s.Hours) }})
+	add(true, Step{Name: StepClock, Text: "set the clock", Check: s.clockRight(d),
+		Do: func(ctx context.Context) error { return d.SetClock(ctx, s.Now) }})
+	add(s.Names != Names{}, Step{Name: StepNames, Text: "set host and domain name", Check: s.namesRight(d),
+		Do: func(ctx context.Context) error { return d.SetNames(ctx, s.Names) }})
+	add(!s.MEBx.IsZero(), Step{Name: StepMEBx, Text: "set the MEBx password", Secret: true, Lenient: notPermitted,
+		Do: func(ctx context.Context) error { return s.setMEBx(ctx, d) }})
+	add(!s.Admin.Password.IsZero(), Step{Name: StepAdmin, Text: "set the administrator", Secret: true,
+		Do: func(ctx context.Context) error { return d.SetAdmin(ctx, s.Admin) }})
+	add(s.TLS != nil, Step{Name: StepTLS, Text: "set TLS with key and certificate",
+		Do: func(ctx context.Context) error { return d.SetTLS(ctx, *s.TLS) }})
+	add(len(s.Users) > 0, Step{Name: StepUsers, Text: "set the users", Secret: true, Do: func(ctx context.Context) error {
+		for _, u := range s.Users {
+			if err := d.SetUser(ctx, u); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
+	add(s.Power != "", Step{Name: StepPower, Text: "set the power policy", Lenient: missing("this firmware has no power policies to choose from"),
+		Do: func(ctx context.Context) error { return d.SetPowerPolicy(ctx, s.Power) }})
+	add(s.Pair != nil, Step{Name: StepPair, Text: "set a new PID/PPS pair", Secret: true,
+		Do: func(ctx context.Context) error { return d.SetPair(ctx, s.Pair.PID, s.Pair.PPS) }})
+	return plan
+}
+
+// setMEBx also makes the new password one of the log-ins: as long as nobody changed the network
+// password, some firmware has one for both.
+func (s *Settings) setMEBx(ctx context.Context, d Device) error {
+	if err := d.SetMEBxPassword(ctx, s.MEBx); err != nil {
+		return err
+	}
+	logins := s.Known
+	if l, ok := d.Accepted(); ok {
+		logins = []Login{l}
+	}
+	user := s.Admin.User
+	if user == "" {
+		user = "admin"
+	}
+	both := Login{User: user, Password: s.MEBx}
+	d.LogIn(append(without(logins, both), both)...)
+	return nil
+}
+
+func (s *Settings) clockRight(d Device) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) {
+		at, err := d.Clock(ctx)
+		return s.Now().Sub(at).Abs() <= clockSlack, err
+	}
+}
+
+func (s *Settings) namesRight(d Device) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) {
+		n, err := d.Names(ctx)
+		return n == s.Names, err
+	}
+}
+
+// missing forgives firmware that has no such operation.
+func missing(words string) func(error) string {
+	return func(err error) string {
+		if KindOf(err) == KindMissing {
+			return words
+		}
+		return ""
+	}
+}
+
+// notPermitted forgives a MEBx password that may not be set, as after an earlier session that set it
+// and never learned so. If the firmware needs it, the commit says that something is missing.
+func notPermitted(err error) string {
+	if ret := (*wsman.ReturnError)(nil); errors.As(err, &ret) && ret.Code == wsman.CodeNotPermitted {
+		return "the firmware did not permit a new MEBx password: the one that it has stays"
+	}
+	return missing("this firmware has no MEBx password that can be set over the network")(err)
+}

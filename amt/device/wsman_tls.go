@@ -1,0 +1,315 @@
+package device
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"amtmedic/amt/wsman"
+)
+
+// Waiting for a key: firmware makes it from random numbers that it has to gather first.
+const (
+	keyWait     = time.Second // before the second attempt; doubled up to keyWaitMost
+	keyWaitMost = 10 * time.Second
+	keyTries    = 24 // about three and a half minutes
+)
+
+// keepFor is how long a certificate has to be valid for it to be kept.
+const keepFor = 24 * time.Hour
+
+// store is what a client has of keys and certificates.
+type store struct {
+	settings []wsman.TLSSetting
+	inUse    string // InstanceID of the certificate in use; empty when there is none
+	certs    []wsman.Certificate
+	keys     []wsman.KeyPair
+}
+
+func (d *wsmanDevice) readStore(ctx context.Context) (*store, error) {
+	s := &store{}
+	err := errors.Join(
+		each(ctx, d, wsman.ClassTLS, func(n *wsman.Node) error {
+			v, err := wsman.ReadTLSSetting(n)
+			s.settings = append(s.settings, v)
+			return err
+		}),
+		each(ctx, d, wsman.ClassTLSContext, func(n *wsman.Node) (err error) {
+			s.inUse, err = wsman.ContextCertificate(n)
+			return err
+		}),
+		each(ctx, d, wsman.ClassCertificate, func(n *wsman.Node) error {
+			v, err := wsman.ReadCertificate(n)
+			s.certs = append(s.certs, v)
+			return err
+		}))
+	return s, err
+}
+
+func (d *wsmanDevice) readKeys(ctx context.Context, s *store) error {
+	return each(ctx, d, wsman.ClassKeyPair, func(n *wsman.Node) error {
+		v, err := wsman.ReadKeyPair(n)
+		s.keys = append(s.keys, v)
+		return err
+	})
+}
+
+// each reads the instances of a class.
+func each(ctx context.Context, d *wsmanDevice, class string, read func(*wsman.Node) error) error {
+	items, err := d.list(ctx, class)
+	if err != nil {
+		return err
+	}
+	for i := range items {
+		if err := read(&items[i]); err != nil {
+			return d.unreadable(class, err)
+		}
+	}
+	return nil
+}
+
+// used gives the certificate in use, nil when there is none or it cannot be read.
+func (s *store) used() *x509.Certificate {
+	for _, c := range s.certs {
+		if s.inUse != "" && c.ID == s.inUse {
+			cert, err := x509.ParseCertificate(c.DER)
+			if err != nil {
+				return nil
+			}
+			return cert
+		}
+	}
+	return nil
+}
+
+func (s *store) setting(id string) (wsman.TLSSetting, bool) {
+	for _, v := range s.settings {
+		if v.ID == id {
+			return v, true
+		}
+	}
+	return wsman.TLSSetting{}, false
+}
+
+// TLS reads how TLS is set.
+func (d *wsmanDevice) TLS(ctx context.Context) (TLSState, error) {
+	s, err := d.readStore(ctx)
+	if err != nil {
+		return TLSState{}, err
+	}
+	remote, _ := s.setting(wsman.TLSRemote)
+	local, _ := s.setting(wsman.TLSLocal)
+	return TLSState{Remote: remote.Enabled, Local: local.Enabled, Plain: remote.Plain, Mutual: remote.Mutual, Certificate: s.used()}, nil
+}
+
+// SetTLS makes key and certificate where there are none that will do, and switches TLS.
+func (d *wsmanDevice) SetTLS(ctx context.Context, t TLS) error {
+	s, err := d.readStore(ctx)
+	if err != nil {
+		return err
+	}
+	if t.On && !d.fits(s.used(), t) {
+		if t.Sign == nil || t.Root == nil {
+			return d.failure("TLS", KindLocal, errors.New("a certificate is needed, and nobody signs it"))
+		}
+		if err := d.certify(ctx, s, t); err != nil {
+			return err
+		}
+	}
+	if t.On && t.TrustRoot {
+		if err := d.trust(ctx, s, t.Root); err != nil {
+			return err
+		}
+	}
+	if err := d.switchTLS(ctx, s, wsman.TLSRemote, t.On, t.On && t.Mutual, !t.On || t.Plain); err != nil {
+		return err
+	}
+	if _, ok := s.setting(wsman.TLSLocal); !ok {
+		return nil
+	}
+	return d.switchTLS(ctx, s, wsman.TLSLocal, t.On && t.Local, false, true)
+}
+
+// fits reports whether the certificate in use can stay.
+func (d *wsmanDevice) fits(c *x509.Certificate, t TLS) bool {
+	return c != nil && t.Root != nil && c.CheckSignatureFrom(t.Root) == nil && c.NotAfter.After(d.o.Now().Add(keepFor)) &&
+		(t.Name == "" || c.VerifyHostname(t.Name) == nil)
+}
+
+// certify has a key made, signed and put to use.
+func (d *wsmanDevice) certify(ctx context.Context, s *store, t TLS) error {
+	pair, err := d.freeKey(ctx, s)
+	if err != nil {
+		return err
+	}
+	key, err := x509.ParsePKCS1PublicKey(pair.Key)
+	if err != nil {
+		return d.unreadable(wsman.ClassKeyPair, fmt.Errorf("key of %q: %w", pair.ID, err))
+	}
+	der, err := t.Sign(ctx, key)
+	if err != nil {
+		return d.failure("sign the client's certificate", KindLocal, err)
+	}
+	id, err := d.addCertificate(ctx, "AddCertificate", der)
+	if err != nil {
+		return err
+	}
+	return d.use(ctx, s, id)
+}
+
+// freeKey gives a key pair that no certificate belongs to: one that an earlier session had made, or a
+// new one.
+func (d *wsmanDevice) freeKey(ctx context.Context, s *store) (wsman.KeyPair, error) {
+	if err := d.readKeys(ctx, s); err != nil {
+		return wsman.KeyPair{}, err
+	}
+	for _, k := range s.keys {
+		if !s.bound(k.Key) {
+			return k, nil
+		}
+	}
+	return d.generate(ctx)
+}
+
+// bound reports whether a certificate holds the key.
+func (s *store) bound(pkcs1 []byte) bool {
+	for _, c := range s.certs {
+		if bytes.Contains(c.DER, pkcs1) { // SubjectPublicKeyInfo holds RSAPublicKey as it is
+			return true
+		}
+	}
+	return false
+}
+
+// generate lets the firmware make a key, for as long as it is not ready.
+func (d *wsmanDevice) generate(ctx context.Context) (wsman.KeyPair, error) {
+	const method = "GenerateKeyPair"
+	wait := keyWait
+	for try := 1; ; try++ {
+		n, err := d.result(ctx, wsman.Invoke(wsman.ClassKeys, method, []wsman.Node{wsman.ParamInt("KeyAlgorithm", 0), wsman.ParamInt("KeyLength", 2048)}), wsman.ClassKeys, method, true)
+		if err == nil {
+			return d.readKey(ctx, n)
+		}
+		var ret *wsman.ReturnError
+		if !errors.As(err, &ret) || !wsman.NotReady(ret.Code) || try == keyTries {
+			return wsman.KeyPair{}, err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return wsman.KeyPair{}, d.failure(wsman.ClassKeys+"."+method, contextKind(err), fmt.Errorf("still not ready: %w", ret))
+		}
+		wait = min(2*wait, keyWaitMost)
+	}
+}
+
+func (d *wsmanDevice) readKey(ctx context.Context, n *wsman.Node) (wsman.KeyPair, error) {
+	op := wsman.ClassKeys + ".GenerateKeyPair"
+	ref, ok := wsman.ReadReference(n.Child("KeyPair"))
+	if !ok || ref.Key("InstanceID") == "" {
+		return wsman.KeyPair{}, d.unreadable(op, errors.New("the answer names no key pair"))
+	}
+	inst, err := d.get(ctx, wsman.ClassKeyPair, ref.Selectors...)
+	if err != nil {
+		return wsman.KeyPair{}, err
+	}
+	k, err := wsman.ReadKeyPair(inst)
+	if err != nil {
+		return k, d.unreadable(wsman.ClassKeyPair, err)
+	}
+	return k, nil
+}
+
+// addCertificate stores a certificate and gives its InstanceID. One that is there already is found.
+func (d *wsmanDevice) addCertificate(ctx context.Context, method string, der []byte) (string, error) {
+	n, err := d.invoke(ctx, wsman.ClassKeys, method, wsman.Param("CertificateBlob", base64.StdEncoding.EncodeToString(der)))
+	var ret *wsman.ReturnError
+	if errors.As(err, &ret) && ret.Code == wsman.CodeDuplicate {
+		return d.findCertificate(ctx, der)
+	}
+	if err != nil {
+		return "", err
+	}
+	ref, ok := wsman.ReadReference(n.Child("CreatedCertificate"))
+	if !ok || ref.Key("InstanceID") == "" {
+		return "", d.unreadable(wsman.ClassKeys+"."+method, errors.New("the answer names no certificate"))
+	}
+	return ref.Key("InstanceID"), nil
+}
+
+func (d *wsmanDevice) findCertificate(ctx context.Context, der []byte) (id string, err error) {
+	err = each(ctx, d, wsman.ClassCertificate, func(n *wsman.Node) error {
+		c, err := wsman.ReadCertificate(n)
+		if bytes.Equal(c.DER, der) {
+			id = c.ID
+		}
+		return err
+	})
+	if err == nil && id == "" {
+		err = d.unreadable(wsman.ClassCertificate, errors.New("a certificate that is there already is not in the list"))
+	}
+	return id, err
+}
+
+// use gives a certificate to the TLS endpoints.
+func (d *wsmanDevice) use(ctx context.Context, s *store, id string) error {
+	point := func(name, class, key, value string) wsman.Node {
+		return wsman.ParamRef(wsman.ClassTLSContext, name, wsman.Reference{Resource: wsman.URI(class), Selectors: []wsman.Selector{{Name: key, Value: value}}})
+	}
+	fields := []wsman.Node{point("ElementInContext", wsman.ClassCertificate, "InstanceID", id),
+		point("ElementProvidingContext", wsman.ClassTLSEndpoint, "ElementName", wsman.TLSEndpoints)}
+	if s.inUse != "" {
+		_, err := d.put(ctx, wsman.ClassTLSContext, wsman.Node{Space: wsman.URI(wsman.ClassTLSContext), Local: wsman.ClassTLSContext, Nodes: fields})
+		return err
+	}
+	r := wsman.Create(wsman.ClassTLSContext, fields...)
+	a, err := d.ask(ctx, r, false)
+	if err != nil {
+		return err
+	}
+	_, err = a.Created()
+	return d.outcome(r.Op, a, err)
+}
+
+// trust stores a root certificate.
+func (d *wsmanDevice) trust(ctx context.Context, s *store, root *x509.Certificate) error {
+	for _, c := range s.certs {
+		if c.Root && root != nil && bytes.Equal(c.DER, root.Raw) {
+			return nil
+		}
+	}
+	if root == nil {
+		return d.failure("TLS", KindLocal, errors.New("no root is named that the client should trust"))
+	}
+	_, err := d.addCertificate(ctx, "AddTrustedRootCertificate", root.Raw)
+	return err
+}
+
+// switchTLS writes one of the two settings when it differs.
+func (d *wsmanDevice) switchTLS(ctx context.Context, s *store, id string, on, mutual, plain bool) error {
+	v, ok := s.setting(id)
+	if !ok {
+		return d.unreadable(wsman.ClassTLS, fmt.Errorf("there is no instance %q", id))
+	}
+	if v.Enabled == on && v.Mutual == mutual && (v.Plain == plain || !on) {
+		return nil
+	}
+	text := map[bool]string{true: "true", false: "false"}
+	n := v.Node.Set("Enabled", text[on]).Set("MutualAuthentication", text[mutual]).Set("AcceptNonSecureConnections", text[plain])
+	_, err := d.put(ctx, wsman.ClassTLS, n, wsman.Selector{Name: "InstanceID", Value: id})
+	return err
+}
+
+// pause waits, or gives the context's error.
+func pause(ctx context.Context, t time.Duration) error {
+	timer := time.NewTimer(t)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
