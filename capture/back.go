@@ -1,7 +1,10 @@
 package capture
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -12,6 +15,10 @@ const (
 	maxHandshake = 65536            // bytes of a direction that are looked at
 	backIdle     = 30 * time.Second // after which an undecided connection is decided
 	silentAfter  = 3 * time.Second  // a SYN without answer this long is a time-out
+	loginWait    = 3 * time.Second  // after which no log-in follows an answer that asks for one
+	maxHello     = 16 << 10         // bytes of a handshake message that are looked at
+
+	statusUnauthorized = 401
 )
 
 // Outcomes of a connection back.
@@ -43,6 +50,9 @@ type back struct {
 	walked   [2]int // bytes of each direction that are understood
 	cipher   [2]bool
 	data     [2]bool
+	version  [2]string // of TLS, as each side said it
+	status   int       // of HTTP in clear
+	more     bool      // another answer is waited for: the first one asked for a log-in
 	tls      bool
 	plain    bool
 	answered bool
@@ -129,13 +139,40 @@ func (b *backs) take(c *back, s *segment, side int) {
 		c.plain = !c.tls
 	}
 	if c.plain {
-		c.data[side] = true
-		if side == fromFirmware {
-			b.decide(c, OutcomeOK, 0, "")
-		}
+		b.clear(c, buf, side)
 		return
 	}
 	b.records(c, buf, side)
+}
+
+// clear looks at HTTP without TLS. A first answer of 401 only asks for the log-in (RFC 7616 3.3):
+// the next one counts, when there is one.
+func (b *backs) clear(c *back, buf []byte, side int) {
+	if side == fromServer {
+		if c.more && len(buf) > c.walked[side] {
+			c.walked[fromFirmware] = c.asm[fromFirmware].prefix()
+			c.more = false
+		}
+		c.walked[side] = len(buf)
+		return
+	}
+	answer := buf[min(c.walked[side], len(buf)):]
+	if len(answer) == 0 || c.more {
+		return
+	}
+	first := c.status == 0
+	c.data[side] = true
+	whole := len(answer) >= 13 || bytes.IndexByte(answer, '\n') >= 0
+	if n := httpStatus(answer); n > 0 {
+		c.status = n
+	} else if !whole && bytes.HasPrefix([]byte("HTTP/1."), answer[:min(7, len(answer))]) {
+		return
+	}
+	if c.status == statusUnauthorized && first {
+		c.more = true
+		return
+	}
+	b.decide(c, OutcomeOK, 0, "")
 }
 
 // records walks whole TLS record headers. An alert in clear ends the handshake badly; data after
@@ -146,6 +183,13 @@ func (b *backs) records(c *back, buf []byte, side int) {
 		switch buf[at] {
 		case tlsChangeCipher:
 			c.cipher[side] = true
+		case tlsHandshake:
+			if len(buf) < at+5+min(n, maxHello) {
+				return
+			}
+			if c.version[side] == "" && !c.cipher[side] {
+				c.version[side] = helloVersion(buf[at+5 : at+5+min(n, maxHello)])
+			}
 		case tlsData:
 			c.data[side] = true
 			if c.data[1-side] || (c.cipher[0] && c.cipher[1]) {
@@ -171,6 +215,8 @@ func (b *backs) ended(c *back, s *segment, side int) {
 		if side == fromServer {
 			b.decide(c, OutcomeTimeout, 0, who(side))
 		}
+	case c.plain && c.data[fromFirmware]:
+		b.decide(c, OutcomeOK, 0, "")
 	case !c.tls:
 		b.decide(c, OutcomeConnected, 0, who(side))
 	case side == fromFirmware:
@@ -195,12 +241,15 @@ func (b *backs) decide(c *back, outcome string, alert int, by string) {
 	c.done = true
 	c.asm = [2]assembly{}
 	b.emit(Event{Time: c.last.time, Packet: c.last.packet, VLAN: c.last.vlan, Kind: KindBack,
-		Src: c.flow.server, Dst: c.flow.client, Outcome: outcome, Alert: alert, By: by})
+		Src: c.flow.server, Dst: c.flow.client, Outcome: outcome, Alert: alert, By: by,
+		TLS: cmp.Or(c.version[fromFirmware], c.version[fromServer]), HTTP: c.status})
 }
 
 // settle decides what is known at a time when nothing more is waited for.
 func (b *backs) settle(c *back, now time.Time) {
 	switch {
+	case c.plain && c.data[fromFirmware]:
+		b.decide(c, OutcomeOK, 0, "")
 	case c.answered && !c.tls:
 		b.decide(c, OutcomeConnected, 0, "")
 	case c.answered:
@@ -227,6 +276,9 @@ func (b *backs) tick(now time.Time) {
 	}
 	b.swept = now
 	for f, c := range b.open {
+		if c.more && now.Sub(c.last.time) > loginWait {
+			b.settle(c, now)
+		}
 		if now.Sub(c.last.time) > backIdle {
 			b.settle(c, now)
 			delete(b.open, f)
@@ -257,4 +309,19 @@ func (b *backs) end(now time.Time) {
 		b.settle(oldest, now)
 		delete(b.open, oldest.flow)
 	}
+}
+
+// backWords is the outcome of a connection back in words.
+func (e Event) backWords() string {
+	s := e.Outcome
+	if e.Alert > 0 {
+		s = fmt.Sprintf("%s %d %s by the %s", s, e.Alert, AlertText(e.Alert), e.By)
+	}
+	if e.TLS != "" {
+		s += ", TLS " + e.TLS
+	}
+	if e.HTTP > 0 {
+		s += fmt.Sprintf(", HTTP status %d", e.HTTP)
+	}
+	return s
 }

@@ -48,6 +48,8 @@ type Event struct {
 	DHCP    *DHCP
 	Outcome string // back: ok, connected, refused, timeout, tls-alert, tls-closed, closed, unknown
 	Alert   int    // back: TLS alert number when Outcome is tls-alert
+	TLS     string // back: version that the firmware chose, else the one that the server offered, such as 1.2
+	HTTP    int    // back: status of the firmware's last answer in clear; 0 when there was none
 }
 
 // What can happen to the bytes of an attempt on their way.
@@ -108,6 +110,9 @@ type wireEvent struct {
 	DHCP    *DHCP          `json:"dhcp,omitempty"`
 	Outcome string         `json:"outcome,omitempty"`
 	Alert   int            `json:"alert,omitempty"`
+	Says    string         `json:"alert_text,omitempty"`
+	TLS     string         `json:"tls_version,omitempty"`
+	HTTP    int            `json:"http_status,omitempty"`
 }
 
 // MarshalJSON gives one object with plain addresses and the time in UTC; the time is empty when the
@@ -117,7 +122,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Src: plain(e.Src.Addr()), Dst: plain(e.Dst.Addr()), SrcPort: e.Src.Port(), DstPort: e.Dst.Port(),
 		Event: e.Kind, Hello: e.Hello, File: e.File, Packet: e.Packet, VLAN: e.VLAN, By: e.By, How: e.How,
 		Repeats: e.Repeats, Bytes: e.Bytes, Missing: e.Missing, Way: e.Way, ICMP: e.ICMP, DNS: e.DNS,
-		DHCP: e.DHCP, Outcome: e.Outcome, Alert: e.Alert,
+		DHCP: e.DHCP, Outcome: e.Outcome, Alert: e.Alert, Says: AlertText(e.Alert), TLS: e.TLS, HTTP: e.HTTP,
 	}
 	if !e.Time.IsZero() {
 		w.Time = e.Time.UTC().Format(time.RFC3339Nano)

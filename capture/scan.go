@@ -27,12 +27,16 @@ func Scan(ctx context.Context, src Source, opt Options, emit func(Event)) error 
 		return nil
 	})
 	s.End()
+	s.fillStats(opt, src)
+	return err
+}
+
+// fillStats gives the counts to who asked for them.
+func (s *Scanner) fillStats(opt Options, src Source) {
 	if opt.Stats != nil {
 		*opt.Stats = src.Stats()
-		own := s.Stats()
-		opt.Stats.Filtered, opt.Stats.Undecodable = own.Filtered, own.Undecodable
+		opt.Stats.Filtered, opt.Stats.Undecodable = s.stats.Filtered, s.stats.Undecodable
 	}
-	return err
 }
 
 // Scanner turns packets into events. It is not safe for concurrent use.

@@ -1,0 +1,230 @@
+package capture
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"amtmedic/amt"
+)
+
+// What is pinned around an event: packets of the same client before it and after it. Hello connections
+// are pinned whole, whatever happens on them.
+const (
+	pinBefore  = 32               // packets
+	pinAfter   = 64               // packets
+	pinAround  = 15 * time.Second // before and after: longer than a question for a name is waited for
+	pinMemory  = 4096             // packets that are remembered for an event to come
+	pinBytes   = 4 << 20          // their bytes
+	pinClients = 4096             // clients whose next packets are pinned
+)
+
+// pins writes the packets around events to a file that is never written over.
+type pins struct {
+	rec   *Recorder
+	most  int64
+	full  bool
+	opt   RingOptions
+	hello *Matcher
+	past  []remembered // oldest first
+	bytes int
+	spare [][]byte
+	after map[netip.Addr]pinWindow
+}
+
+// remembered is a packet that no event concerned until now.
+type remembered struct {
+	packet   Packet
+	src, dst netip.Addr
+}
+
+// pinWindow says which packets of a client are pinned from now on.
+type pinWindow struct {
+	until time.Time
+	left  int
+}
+
+func newPins(rec *Recorder, most int64, opt RingOptions) *pins {
+	return &pins{rec: rec, most: most, opt: opt, hello: tcpOnly(opt.Ports), after: map[netip.Addr]pinWindow{}}
+}
+
+// worth says which events pin packets: all but answers about names that are not ours, of which a
+// network has millions.
+func worth(e Event) bool {
+	if e.Kind != KindDNS || e.DNS == nil {
+		return true
+	}
+	host, _, _ := strings.Cut(e.DNS.QName, ".")
+	return strings.EqualFold(host, amt.ServerName)
+}
+
+// take pins a packet, or remembers it for an event to come.
+func (k *pins) take(p *Packet, seen []Event) error {
+	seen = slices.DeleteFunc(slices.Clone(seen), func(e Event) bool { return !worth(e) })
+	for _, e := range seen {
+		if err := k.event(p, e, seen); err != nil {
+			return err
+		}
+	}
+	if p.Number == 0 && p.Data == nil {
+		return k.rec.Take(p, nil)
+	}
+	src, dst, opens := parties(p)
+	if opens { // a connection back begins: what follows tells its outcome
+		k.watch(dst, p.Time)
+	}
+	now := slices.ContainsFunc(seen, func(e Event) bool { return e.Packet == p.Number })
+	if now || opens || k.hello.helloPacket(p.Link, p.Data) || k.watched(src, p.Time) || k.watched(dst, p.Time) {
+		return k.write(p, seen)
+	}
+	k.remember(p, src, dst)
+	return nil
+}
+
+// event pins what is remembered of the client, and watches for what follows.
+func (k *pins) event(p *Packet, e Event, seen []Event) error {
+	client := e.Client()
+	if client.IsValid() && !client.IsUnspecified() {
+		k.watch(client, p.Time)
+	}
+	var mine []int
+	for i, m := range k.past {
+		old := e.Time.Sub(m.packet.Time) > pinAround
+		if m.packet.Number == e.Packet || (!old && client.IsValid() && (m.src == client || m.dst == client)) {
+			mine = append(mine, i)
+		}
+	}
+	told := e.Packet == p.Number
+	for n, i := range mine {
+		m := &k.past[i]
+		told = told || m.packet.Number == e.Packet
+		if n < len(mine)-pinBefore && m.packet.Number != e.Packet {
+			continue
+		}
+		if err := k.write(&m.packet, seen); err != nil {
+			return err
+		}
+	}
+	if len(mine) > 0 {
+		k.forget(mine)
+	}
+	if !told && !k.full {
+		k.rec.remark(e.Time, e.Comment()+" ("+ends(e)+")")
+	}
+	return nil
+}
+
+// write puts a packet into the file, with what was seen at it.
+func (k *pins) write(p *Packet, seen []Event) error {
+	if k.full {
+		return nil
+	}
+	text, _ := comments(seen, p.Number)
+	if k.rec.Size()+int64(len(p.Data)+len(text))+512 > k.most { // room for the note and the statistics
+		k.full = true
+		text := fmt.Sprintf("what is pinned reached its limit of %d bytes: later events are in the ring only", k.most)
+		k.opt.Warn(text)
+		k.rec.remark(p.Time, text)
+		return k.rec.Flush()
+	}
+	return k.rec.Take(p, slices.DeleteFunc(slices.Clone(seen), func(e Event) bool { return e.Packet != p.Number }))
+}
+
+func (k *pins) watch(client netip.Addr, now time.Time) {
+	if len(k.after) >= pinClients {
+		for a, w := range k.after {
+			if w.left == 0 || now.After(w.until) {
+				delete(k.after, a)
+			}
+		}
+	}
+	if len(k.after) < pinClients {
+		k.after[client] = pinWindow{now.Add(pinAround), pinAfter}
+	}
+}
+
+// watched says whether a packet of a client is to be pinned, and counts it.
+func (k *pins) watched(a netip.Addr, now time.Time) bool {
+	w, ok := k.after[a]
+	if !ok || w.left == 0 || now.After(w.until) {
+		return false
+	}
+	w.left--
+	k.after[a] = w
+	return true
+}
+
+// remember copies a packet; the oldest are forgotten.
+func (k *pins) remember(p *Packet, src, dst netip.Addr) {
+	var b []byte
+	if n := len(k.spare); n > 0 {
+		b, k.spare = k.spare[n-1], k.spare[:n-1]
+	}
+	m := remembered{*p, src, dst}
+	m.packet.Data = append(b[:0], p.Data...)
+	k.past = append(k.past, m)
+	k.bytes += len(p.Data)
+	drop := 0
+	for len(k.past)-drop > pinMemory || k.bytes > pinBytes {
+		k.release(&k.past[drop])
+		drop++
+	}
+	if drop > 0 {
+		k.past = k.past[drop:]
+	}
+}
+
+// release keeps the memory of a packet for another.
+func (k *pins) release(m *remembered) {
+	k.bytes -= len(m.packet.Data)
+	if len(k.spare) < 64 {
+		k.spare = append(k.spare, m.packet.Data)
+	}
+	m.packet.Data = nil
+}
+
+// forget takes the named packets out of memory.
+func (k *pins) forget(list []int) {
+	for _, i := range list {
+		k.release(&k.past[i])
+		k.past[i].packet.Number = -1
+	}
+	k.past = slices.DeleteFunc(k.past, func(m remembered) bool { return m.packet.Number < 0 })
+}
+
+// parties gives who speaks to whom in a frame; opens says that it opens a connection to the ports of
+// the firmware. Of what is no IP, and of broadcasts, there is no address.
+func parties(p *Packet) (src, dst netip.Addr, opens bool) {
+	var tags [maxTags]uint16
+	n, ok := findNetwork(p.Link, p.Data, &tags)
+	if !ok {
+		return
+	}
+	b := p.Data[n.off:]
+	var tcp []byte
+	switch {
+	case n.proto == etherIPv4 && len(b) >= 20:
+		src, dst = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
+		if head := int(b[0]&0x0F) * 4; b[9] == protoTCP && (b[6]&0x1F)|b[7] == 0 && len(b) > head {
+			tcp = b[head:]
+		}
+	case n.proto == etherIPv6 && len(b) >= 40:
+		src, dst = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
+		if b[6] == protoTCP {
+			tcp = b[40:]
+		}
+	}
+	opens = len(tcp) >= 14 && tcp[13]&0x12 == 0x02 && isBack(binary.BigEndian.Uint16(tcp[2:]))
+	return lone(src), lone(dst), opens
+}
+
+// lone gives an address of one station only.
+func lone(a netip.Addr) netip.Addr {
+	if a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return netip.Addr{}
+	}
+	return a
+}
