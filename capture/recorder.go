@@ -149,6 +149,9 @@ func (r *Recorder) AddInterface(d RecordedInterface) error {
 	if d.Link > 255 {
 		return fmt.Errorf("record packets: link type %d cannot be written", d.Link)
 	}
+	if d.Filter == "" && len(r.ifaces) > 0 { // it is captured as the others are
+		d.Filter = r.ifaces[0].Filter
+	}
 	r.ifaces = append(r.ifaces, d)
 	if r.fault != nil { // it is described when writing works again
 		return nil

@@ -73,8 +73,15 @@ func runCaptureScan(e *env, args []string) (int, error) {
 	}
 	out := bufio.NewWriterSize(e.stdout, 64<<10)
 	code := exitOK
-	for _, name := range files {
-		err := scanFile(e, name, ports.ports, eventWriter(out, *asJSON, len(files) > 1))
+	for _, group := range capture.Chains(files) {
+		emit := eventWriter(out, *asJSON, len(files) > 1)
+		name := group[0]
+		var err error
+		if len(group) == 1 {
+			err = scanFile(e, name, ports.ports, emit)
+		} else {
+			err = scanRing(e, group, ports.ports, emit)
+		}
 		if ferr := out.Flush(); ferr != nil {
 			return exitFound, &amt.Error{Op: "write events", Err: ferr}
 		}
@@ -108,10 +115,26 @@ func scanFile(e *env, name string, ports []uint16, emit func(capture.Event) erro
 	return scanSource(e.ctx, e, name, capture.OpenFile, ports, emit)
 }
 
+// scanRing gives the events of files of one ring, read as one: attempts go on between them.
+func scanRing(e *env, names []string, ports []uint16, emit func(capture.Event) error) error {
+	warn := warnOf(e)
+	src := capture.NewChain(names, warn)
+	return scanTo(e.ctx, src, capture.Options{Ports: ports}, func(text string) { warn(names[0], text) }, func(v capture.Event) error {
+		v.File, v.Packet = src.Place(v.Packet)
+		return emit(v)
+	})
+}
+
+func warnOf(e *env) func(name, text string) {
+	return func(name, text string) {
+		fmt.Fprintf(e.stderr, "amtmedic: warning: %s: %s\n", plain(name), plain(text))
+	}
+}
+
 // scanSource gives the events of what open opens.
 func scanSource(ctx context.Context, e *env, name string, open func(string, func(string)) (*capture.File, error),
 	ports []uint16, emit func(capture.Event) error) error {
-	warn := func(text string) { fmt.Fprintf(e.stderr, "amtmedic: warning: %s: %s\n", plain(name), plain(text)) }
+	warn := func(text string) { warnOf(e)(name, text) }
 	if name == "-" {
 		open = func(name string, warn func(string)) (*capture.File, error) {
 			return capture.NewFile(e.stdin, name, warn), nil
@@ -122,11 +145,17 @@ func scanSource(ctx context.Context, e *env, name string, open func(string, func
 		return err
 	}
 	defer src.Close()
+	return scanTo(ctx, src, capture.Options{Ports: ports, File: name}, warn, emit)
+}
+
+// scanTo gives the events of a source to emit, until that does not work.
+func scanTo(ctx context.Context, src capture.Source, opt capture.Options, warn func(string), emit func(capture.Event) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failed error
 	var stats capture.Stats
-	err = capture.Scan(ctx, src, capture.Options{Ports: ports, File: name, Stats: &stats}, func(v capture.Event) {
+	opt.Stats = &stats
+	err := capture.Scan(ctx, src, opt, func(v capture.Event) {
 		if failed == nil {
 			if failed = emit(v); failed != nil {
 				cancel()
@@ -160,7 +189,7 @@ func eventLine(v capture.Event, withFile bool) string {
 		at = v.Time.UTC().Format("2006-01-02T15:04:05.000000Z")
 	}
 	line := fmt.Sprintf("%s %-14s %s > %s", at, v.Kind, v.Src, v.Dst)
-	if w := eventWords(v); w != "" {
+	if w := v.Words(); w != "" {
 		line += "  " + w
 	}
 	if len(v.VLAN) > 0 {
@@ -172,54 +201,4 @@ func eventLine(v capture.Event, withFile bool) string {
 		line += fmt.Sprintf("  (packet %d)", v.Packet)
 	}
 	return line
-}
-
-// eventWords is what an event says beyond its addresses.
-func eventWords(v capture.Event) string {
-	switch v.Kind {
-	case capture.KindHello:
-		m := v.Hello
-		s := fmt.Sprintf("%s, version %d, retry %d, uuid %s", typeWords(*m), m.Version, m.RetryCount, m.UUID)
-		if m.Foreign != "" {
-			s = "no hello: " + m.Foreign
-		} else if m.PID != "" {
-			s += ", pid " + m.PID.Dashed()
-		} else if len(m.Hashes) > 0 {
-			s += fmt.Sprintf(", %d hashes", len(m.Hashes))
-		}
-		if !m.Sound() {
-			s += ", problems: " + strings.Join(amt.Codes(m.Problems), " ")
-		}
-		return s + wayWords(v)
-	case capture.KindPartial:
-		s := fmt.Sprintf("%d bytes are there", v.Bytes)
-		if v.Missing > 0 {
-			s += fmt.Sprintf(", at least %d are missing", v.Missing)
-		}
-		return s + wayWords(v)
-	case capture.KindSYNRetransmit:
-		return fmt.Sprintf("repeat %d", v.Repeats)
-	case capture.KindClosed:
-		return fmt.Sprintf("by the %s with %s", v.By, strings.ToUpper(v.How))
-	case capture.KindUnreachable:
-		return fmt.Sprintf("%s says ICMP type %d code %d", v.By, v.ICMP.Type, v.ICMP.Code)
-	case capture.KindBack:
-		if v.Alert > 0 {
-			return fmt.Sprintf("%s %d by the %s", v.Outcome, v.Alert, v.By)
-		}
-		return v.Outcome
-	case capture.KindDNS:
-		return strings.TrimSpace(fmt.Sprintf("%s %s: %s %s", v.DNS.QName, v.DNS.QType, v.DNS.RCode,
-			strings.Join(append(v.DNS.CNAME, v.DNS.Addr...), " ")))
-	case capture.KindDHCP:
-		return fmt.Sprintf("%s %s address %q suffix %q dns %s", v.DHCP.Type, v.DHCP.MAC, v.DHCP.Addr, v.DHCP.Suffix, strings.Join(v.DHCP.DNS, " "))
-	}
-	return ""
-}
-
-func wayWords(v capture.Event) string {
-	if len(v.Way) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(v.Way, ", ") + ")"
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"amtmedic/amt"
 	"amtmedic/capture"
@@ -15,11 +13,14 @@ import (
 const recordedFilter = "hellos, connections back, DNS, DHCP, ICMP"
 
 func runCaptureLive(e *env, args []string) (int, error) {
-	fs := flags("capture live [-i IFACE] [-w FILE] [--port N] [--json] [--for DURATION] [--promisc]")
+	fs := flags("capture live [-i IFACE] [-w FILE] [--port N] [--json] [--for DURATION] [--promisc] [--ring SIZE [--rotate DURATION]]")
 	var ports portFlag
 	ports.register(fs)
 	iface := fs.String("i", "", "interface to watch; any, or none, is all of them (Linux)")
-	file := fs.String("w", "", "also write the packets to this pcapng file; - writes them to standard output and no events")
+	var rec recording
+	fs.StringVar(&rec.file, "w", "", "also write the packets to this new pcapng file; - writes them to standard output and no events")
+	fs.Var(&rec.ring, "ring", "with -w: for days, files NAME-00001.pcapng and on of at most this `SIZE` together, such as 500MB; NAME-pinned.pcapng keeps the packets around every event")
+	fs.DurationVar(&rec.every, "rotate", 0, "with --ring: begin a new file also after this time, such as 1h")
 	asJSON := fs.Bool("json", false, "print one JSON object a line")
 	promisc := fs.Bool("promisc", false, "also take packets for other stations: at a mirror port, with -i")
 	span := fs.Duration("for", 0, "stop after this time, such as 90s (default: until interrupted)")
@@ -31,6 +32,8 @@ func runCaptureLive(e *env, args []string) (int, error) {
 		return exitUsage, misuse(fs, "capture live takes no operand, %q was given", rest[0])
 	case *span < 0:
 		return exitUsage, misuse(fs, "--for takes a time above 0")
+	case rec.check() != "":
+		return exitUsage, misuse(fs, "%s", rec.check())
 	}
 	if *iface == "" {
 		*iface = capture.AnyInterface
@@ -41,12 +44,13 @@ func runCaptureLive(e *env, args []string) (int, error) {
 		ctx, cancel = context.WithTimeout(ctx, *span)
 		defer cancel()
 	}
-	return watch(ctx, e, watching{iface: *iface, file: *file, json: *asJSON, promisc: *promisc, ports: ports.ports})
+	return watch(ctx, e, watching{iface: *iface, recording: rec, json: *asJSON, promisc: *promisc, ports: ports.ports})
 }
 
 // watching is what capture live was asked for.
 type watching struct {
-	iface, file   string
+	recording
+	iface         string
 	json, promisc bool
 	ports         []uint16
 }
@@ -62,32 +66,20 @@ func watch(ctx context.Context, e *env, w watching) (int, error) {
 		return exitUndecided, err
 	}
 	defer live.Close()
-	var src capture.Source = live
-	var rec *capture.Recorder
+	sink, lost, err := w.open(e, live, w.ports, warn)
+	if err != nil {
+		return exitFound, err
+	}
 	emit := eventWriter(e.stdout, w.json, false)
-	if w.file != "" {
-		out, done, err := recordTo(e, w.file)
-		if err != nil {
-			return exitFound, err
-		}
-		defer done()
-		if rec, err = capture.NewRecorder(out, recordedInterfaces(live)...); err != nil {
-			return exitFound, &amt.Error{Op: "record to", Subject: plain(w.file), Err: err}
-		}
-		src = capture.Record(live, rec)
-		if w.file == "-" {
-			emit = func(capture.Event) error { return nil }
-		}
+	if w.file == "-" {
+		emit = func(capture.Event) error { return nil }
 	}
 	fmt.Fprintf(e.stderr, "amtmedic: watching %s\n", watched(w.iface))
-	return finish(ctx, e, src, w, func(v capture.Event) error {
-		if rec != nil {
-			if err := rec.Flush(); err != nil {
-				return err
-			}
-		}
-		return emit(v)
-	})
+	code, err := finish(ctx, e, live, sink, w, emit)
+	if sink != nil && lost() > 0 && err == nil {
+		return exitFound, &amt.Error{Op: "record to", Subject: plain(w.file), Err: fmt.Errorf("%d packets could not be written", lost())}
+	}
+	return code, err
 }
 
 // watched names what is watched.
@@ -108,15 +100,22 @@ func recordedInterfaces(l *capture.Live) []capture.RecordedInterface {
 }
 
 // finish runs the scan and says how it ended: a stop, by a signal or the clock, is a regular end.
-func finish(ctx context.Context, e *env, src capture.Source, w watching, emit func(capture.Event) error) (int, error) {
+func finish(ctx context.Context, e *env, src capture.Source, sink capture.Sink, w watching, emit func(capture.Event) error) (int, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var stats capture.Stats
-	err := capture.Scan(ctx, src, capture.Options{Ports: w.ports, Stats: &stats}, func(v capture.Event) {
+	told := func(v capture.Event) {
 		if err := emit(v); err != nil {
 			cancel(fmt.Errorf("write events: %w", err))
 		}
-	})
+	}
+	opt := capture.Options{Ports: w.ports, Stats: &stats}
+	var err error
+	if sink == nil {
+		err = capture.Scan(ctx, src, opt, told)
+	} else {
+		err = capture.ScanInto(ctx, src, sink, opt, told)
+	}
 	fmt.Fprintf(e.stderr, "amtmedic: %d packets taken, %d lost\n", stats.Received, stats.Dropped)
 	cause := context.Cause(ctx)
 	switch {
@@ -128,21 +127,4 @@ func finish(ctx context.Context, e *env, src capture.Source, w watching, emit fu
 		return exitFound, err
 	}
 	return exitOK, nil
-}
-
-// recordTo opens the file for the packets; they may hold what is nobody else's business, so it is
-// for the owner only.
-func recordTo(e *env, name string) (io.Writer, func(), error) {
-	if name == "-" {
-		return e.stdout, func() {}, nil
-	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, nil, &amt.Error{Op: "record packets", Err: err, Hint: "name a file in a folder that you may write to"}
-	}
-	return f, func() {
-		if err := f.Close(); err != nil {
-			fmt.Fprintf(e.stderr, "amtmedic: warning: %s: %v\n", plain(name), err)
-		}
-	}, nil
 }
