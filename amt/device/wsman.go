@@ -231,10 +231,7 @@ func (d *wsmanDevice) readGeneral(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := wsman.ReadGeneral(n)
-	if err != nil {
-		return d.unreadable(wsman.ClassGeneral, err)
-	}
+	g := wsman.ReadGeneral(n)
 	d.general = &g
 	return nil
 }

@@ -41,8 +41,8 @@ type General struct {
 }
 
 // ReadGeneral reads AMT_GeneralSettings.
-func ReadGeneral(n *Node) (General, error) {
-	return General{HostName: n.Value("HostName"), DomainName: n.Value("DomainName"), DigestRealm: n.Value("DigestRealm"), Node: *n}, nil
+func ReadGeneral(n *Node) General {
+	return General{HostName: n.Value("HostName"), DomainName: n.Value("DomainName"), DigestRealm: n.Value("DigestRealm"), Node: *n}
 }
 
 // Setup is AMT_SetupAndConfigurationService.
