@@ -97,8 +97,14 @@ func (c *Client) step(ctx context.Context) {
 		c.expire(at)
 		return
 	}
+	held := c.cfg.Hold != nil && c.cfg.Hold()
 	c.mu.Lock()
 	if wctx.Err() != nil {
+		c.mu.Unlock()
+		return
+	}
+	if held {
+		c.fw.pass(c.clock.Now())
 		c.mu.Unlock()
 		return
 	}

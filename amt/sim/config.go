@@ -1,7 +1,7 @@
 // Package sim is a simulated client: firmware that behaves like AMT from the MEBx up to its hellos.
 // New and Client.Run are the entry points. It is our own reading of the protocol and the articles,
-// made for practice worlds and tests; agreement with it proves nothing about real firmware. It does
-// not answer a provisioning server yet.
+// made for practice worlds and tests; agreement with it proves nothing about real firmware. What a
+// provisioning server finds at its ports is in packages front and engine; fleet joins them.
 package sim
 
 import (
@@ -51,7 +51,9 @@ type Config struct {
 	Network Network
 	// Patience bounds each lookup, connection and wait for the server's close, in real time; zero is 3 s.
 	Patience time.Duration
-	OnEvent  func(Event) // called from the goroutine of Run or of the caller; must return quickly
+	// Hold, when it gives true, lets a try pass without a hello; nil never does.
+	Hold    func() bool
+	OnEvent func(Event) // called from the goroutine of Run or of the caller; must return quickly
 }
 
 // IPMode says where the address comes from.

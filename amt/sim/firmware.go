@@ -175,15 +175,20 @@ func (f *firmware) due() (at time.Time, try bool) {
 // take counts a try at now and skips the others that are due as well: after a time-out the client
 // does not catch up.
 func (f *firmware) take(now time.Time) (retry uint32) {
-	for {
-		f.slot++
-		if at, try := f.due(); !try || at.After(now) {
-			break
-		}
-	}
+	f.pass(now)
 	retry = f.attempts
 	f.attempts++
 	return retry
+}
+
+// pass leaves out all tries that are due at now.
+func (f *firmware) pass(now time.Time) {
+	for {
+		f.slot++
+		if at, try := f.due(); !try || at.After(now) {
+			return
+		}
+	}
 }
 
 // Answer is what a start of the configuration from the client's own system says, in the words of

@@ -192,23 +192,11 @@ func (m *MEBx) SetNetworkAccess(on bool) error {
 
 // PartialUnprovision forgets the configuration, keeps pair and server, and sends hellos again.
 func (m *MEBx) PartialUnprovision() error {
-	return m.set(func(f *firmware, now time.Time) error {
-		f.provisioned = false
-		f.open(now, false)
-		return nil
-	})
+	return m.set(func(f *firmware, now time.Time) error { f.unprovision(now, true); return nil })
 }
 
 // FullUnprovision forgets pair, server, Remote Configuration and, before 12.0, the domain. The
 // password stays, so the client ends in mode 3.
 func (m *MEBx) FullUnprovision() error {
-	return m.set(func(f *firmware, now time.Time) error {
-		f.provisioned, f.rcfg, f.pid, f.pps, f.override = false, f.cfg.ShipsRemote, "", amt.Secret{}, Override{}
-		if !f.version().AtLeast(12, 0) {
-			f.domain = ""
-		}
-		f.everOpened = false
-		f.open(now, false)
-		return nil
-	})
+	return m.set(func(f *firmware, now time.Time) error { f.unprovision(now, false); return nil })
 }

@@ -56,6 +56,7 @@ func commands() []command {
 		{"clients", "list the clients that said hello", runClients},
 		{"discover", "import the names of clients", runDiscover},
 		{"serve", "receive and queue hellos; this version does not provision yet", runServe},
+		{"sim", "simulated clients with hellos, ports and management, for tests and practice", runSim},
 		{"bundle", "write, show and check escalation bundles", runBundle},
 		{"explain", "the offline page of a symptom, check or cause", runExplain},
 		{"config", "print a configuration file with every setting explained", runConfig},

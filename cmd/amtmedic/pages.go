@@ -157,6 +157,7 @@ var examples = map[string][]string{
 	"clients":           {"amtmedic clients", "amtmedic clients --db /var/lib/amtmedic/core.db --json"},
 	"discover import":   {"amtmedic discover import names.csv"},
 	"serve":             {"amtmedic serve", "amtmedic serve --listen :9971 --db /var/lib/amtmedic/core.db"},
+	"sim":               {"amtmedic sim --state post --keep", "amtmedic sim --to 127.0.0.1:9971 --count 20 --fast --inventory lab", "amtmedic sim --method pki --trust root.pem --suffix corp.example --to 127.0.0.1:9971 --fast"},
 	"bundle create":     {"amtmedic bundle create case.zip"},
 	"bundle show":       {"amtmedic bundle show case.zip"},
 	"bundle verify":     {"amtmedic bundle verify case.zip"},
