@@ -1,10 +1,10 @@
 package capture
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 
 	"amtmedic/amt"
 )
@@ -17,6 +17,7 @@ var (
 	ErrPermission    = errors.New("the right to capture packets is missing")
 	ErrNoInterface   = errors.New("there is no such interface")
 	ErrInterfaceGone = errors.New("the interface was removed")
+	ErrNoDriver      = errors.New("live capture needs the driver Npcap")
 	ErrNotSupported  = errors.New("live capture is not in this version on this system")
 )
 
@@ -36,35 +37,33 @@ func (o *LiveOptions) fill() {
 	}
 }
 
-// liveError says what did not work on an interface, and for a missing right how to get it.
+// liveError says what did not work on an interface, and for a missing right or driver how to get it.
 func liveError(iface string, err error) error {
+	const otherwise = "; or record elsewhere and open the file with amtmedic capture scan FILE"
 	e := &amt.Error{Op: "capture on", Subject: iface, Err: err}
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		e.Err = fmt.Errorf("%w: %w", ErrPermission, err)
-		e.Hint = "run once, and again after every update: sudo setcap cap_net_raw+ep " + executable() +
-			" ; or record elsewhere and open the file with amtmedic capture scan FILE"
+		e.Hint = permissionHint(runtime.GOOS) + otherwise
 	case errors.Is(err, ErrNoInterface):
 		e.Hint = interfaceHint()
+	case errors.Is(err, ErrNoDriver):
+		e.Hint = "install Npcap from https://npcap.com and start again" + otherwise
 	case errors.Is(err, ErrNotSupported):
 		e.Hint = "record with Wireshark or tcpdump and open the file with amtmedic capture scan FILE"
 	}
 	return e
 }
 
-// onStop calls f when ctx ends. The function that it gives must be called when f has lost its object:
-// it waits for a call of f that has begun.
-func onStop(ctx context.Context, f func()) (wait func()) {
-	done := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(done)
-		f()
-	})
-	return func() {
-		if !stop() {
-			<-done
-		}
+// permissionHint says how to get the right to capture on a system.
+func permissionHint(goos string) string {
+	switch goos {
+	case "linux":
+		return "run once, and again after every update: sudo setcap cap_net_raw+ep " + executable() + " "
+	case "darwin":
+		return "run it with sudo, or get the right to read and write /dev/bpf* (the installer of Wireshark offers that)"
 	}
+	return "run it as administrator"
 }
 
 func executable() string {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -24,8 +23,8 @@ type Live struct {
 	wake   int // eventfd that ends a wait
 	ring   *ring
 
-	received, dropped, truncated atomic.Uint64
-	closeOnce                    sync.Once
+	tally
+	closeOnce sync.Once
 }
 
 // OpenLive opens an interface; AnyInterface, or an empty name, is all of them, those included that
@@ -135,11 +134,6 @@ func (l *Live) Link() LinkType { return l.link }
 // all are watched the list grows with interfaces that appear later. It may be called while Run runs.
 func (l *Live) Interfaces() []RecordedInterface { return l.ifaces.all() }
 
-// Stats gives the counts so far; it may be called while Run runs.
-func (l *Live) Stats() Stats {
-	return Stats{Received: l.received.Load(), Dropped: l.dropped.Load(), Truncated: l.truncated.Load()}
-}
-
 // Close frees the socket and the ring. It must not be called while Run runs.
 func (l *Live) Close() error {
 	l.closeOnce.Do(func() {
@@ -206,10 +200,7 @@ func (d *delivery) take(f *frame) error {
 		p.Dir = DirOut
 	}
 	p.Number++
-	l.received.Add(1)
-	if len(f.data) < f.orig {
-		l.truncated.Add(1)
-	}
+	l.count(p)
 	return d.fn(p)
 }
 
@@ -220,10 +211,8 @@ func (l *Live) exists() bool {
 
 // countLost reads the drop counter, which the kernel then sets to 0.
 func (l *Live) countLost() {
-	st, err := unix.GetsockoptTpacketStatsV3(l.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
-	if err == nil && st.Drops > 0 {
-		total := l.dropped.Add(uint64(st.Drops))
-		l.opt.Warn(fmt.Sprintf("the kernel lost %d packets (%d so far): hellos may be missing", st.Drops, total))
+	if st, err := unix.GetsockoptTpacketStatsV3(l.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
+		l.lose(uint64(st.Drops), l.opt.Warn)
 	}
 }
 

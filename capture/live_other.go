@@ -1,14 +1,15 @@
-//go:build !linux
+//go:build !linux && !darwin && !(windows && amd64)
 
 package capture
 
 import "context"
 
-// Live is a live capture, which this version has on Linux only.
+// Live is a live capture, which this version has on Linux, macOS and Windows (amd64).
 type Live struct{}
 
 // OpenLive always gives ErrNotSupported on this system.
-func OpenLive(iface string, _ LiveOptions) (*Live, error) {
+func OpenLive(iface string, opt LiveOptions) (*Live, error) {
+	opt.fill()
 	return nil, liveError(iface, ErrNotSupported)
 }
 
