@@ -28,6 +28,7 @@ type File struct {
 	warn   func(string)
 	count  *countReader
 	follow *follower // nil when the end of the file is the end
+	sieve  sieve
 
 	received, truncated atomic.Uint64
 }
@@ -93,19 +94,23 @@ func (f *File) Run(ctx context.Context, fn func(*Packet) error) error {
 		return f.explain(ctx, err)
 	}
 	var p Packet
-	var received, truncated uint64
-	defer func() { f.received.Store(received); f.truncated.Store(truncated) }()
+	var given, cut, next uint64
+	count := func() { // for whoever shows progress
+		f.received.Store(given + f.sieve.packets)
+		f.truncated.Store(cut + f.sieve.cut)
+		next = given + f.sieve.packets + 4096
+	}
+	defer count()
 	told := map[LinkType]bool{}
 	for {
 		if err := form.next(&p); err != nil {
 			return f.explain(ctx, err)
 		}
-		if received++; received%4096 == 0 { // for whoever shows progress
-			f.received.Store(received)
-			f.truncated.Store(truncated)
+		if given++; len(p.Data) < p.OrigLen {
+			cut++
 		}
-		if len(p.Data) < p.OrigLen {
-			truncated++
+		if given+f.sieve.packets >= next {
+			count()
 		}
 		if !p.Link.Known() && !told[p.Link] && len(told) < 16 {
 			told[p.Link] = true
@@ -128,10 +133,10 @@ func (f *File) sniff(b *blockReader) (format, error) {
 		return nil, err
 	}
 	if _, _, ok := pcapMagic(h); ok {
-		return newPcap(b, f.name)
+		return newPcap(b, f.name, &f.sieve)
 	}
 	if h[0] == 0x0A && h[1] == 0x0D && h[2] == 0x0D && h[3] == 0x0A {
-		return newPcapng(b, f.name, f.warn)
+		return newPcapng(b, f.name, &f.sieve, f.warn)
 	}
 	return nil, ErrNotCapture
 }

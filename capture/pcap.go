@@ -19,7 +19,8 @@ const (
 )
 
 // format reads the packets of one file format. next fills p and gives io.EOF at a regular end, a
-// cutError when the last record is incomplete, or a FormatError.
+// cutError when the last record is incomplete, or a FormatError. It may go over packets that its
+// sieve refuses.
 type format interface {
 	next(p *Packet) error
 }
@@ -40,8 +41,8 @@ func (e *cutError) Unwrap() error { return e.err }
 // pcapFormat reads classic pcap (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.txt).
 type pcapFormat struct {
 	b      *blockReader
+	s      *sieve
 	name   string
-	order  binary.ByteOrder
 	swap   bool  // the writer was big endian
 	record int   // length of a record header
 	unit   int64 // nanoseconds of one unit of the fraction
@@ -61,12 +62,12 @@ func pcapMagic(b []byte) (binary.ByteOrder, uint32, bool) {
 	return nil, 0, false
 }
 
-func newPcap(b *blockReader, name string) (format, error) {
+func newPcap(b *blockReader, name string, s *sieve) (format, error) {
 	h, err := b.peek(24)
 	if err != nil {
 		return nil, endOf(b, h, err)
 	}
-	f := &pcapFormat{b: b, name: name}
+	f := &pcapFormat{b: b, s: s, name: name}
 	if major := f.begin(h); major != 2 {
 		return nil, &FormatError{File: name, Offset: 4, Reason: fmt.Sprintf("pcap version %d is not known", major)}
 	}
@@ -77,7 +78,7 @@ func newPcap(b *blockReader, name string) (format, error) {
 // begin reads a file header and gives its major version.
 func (f *pcapFormat) begin(h []byte) uint16 {
 	order, magic, _ := pcapMagic(h)
-	f.order, f.swap, f.record, f.unit, f.fcs = order, order == binary.BigEndian, 16, 1000, 0
+	f.swap, f.record, f.unit, f.fcs = order == binary.BigEndian, 16, 1000, 0
 	switch magic {
 	case magicNano:
 		f.unit = 1
@@ -107,16 +108,43 @@ func (f *pcapFormat) joined(h []byte) bool {
 	return false
 }
 
-// word reads a number without a call through an interface: this runs for every packet.
-func (f *pcapFormat) word(b []byte) uint32 {
+// word reads a number of a writer of either byte order without a call through an interface.
+func word(b []byte, swap bool) uint32 {
 	v := binary.LittleEndian.Uint32(b)
-	if f.swap {
+	if swap {
 		return bits.ReverseBytes32(v)
 	}
 	return v
 }
 
+func (f *pcapFormat) word(b []byte) uint32 { return word(b, f.swap) }
+
+// pass goes over the records that the sieve refuses, as far as the buffer holds them whole. What is
+// odd in any way stays for next.
+func (f *pcapFormat) pass() {
+	if f.fcs != 0 || !f.s.takes(f.link) {
+		return
+	}
+	b, at, swap, record := f.b.rest(), 0, f.swap, f.record
+	for len(b)-at >= record {
+		h := b[at : at+record]
+		n := word(h[8:], swap)
+		if n == 0 || n > maxPacket || int(n) > len(b)-at-record {
+			break
+		}
+		end := at + record + int(n)
+		if f.s.match.Match(f.link, b[at+record:end]) {
+			break
+		}
+		f.s.refuse(n, word(h[12:], swap))
+		f.number++
+		at = end
+	}
+	f.b.use(at)
+}
+
 func (f *pcapFormat) next(p *Packet) error {
+	f.pass()
 	h, err := f.b.peek(f.record)
 	for err == nil && f.word(h[8:]) == 0 && f.joined(h) {
 		h, err = f.b.peek(f.record)

@@ -36,9 +36,11 @@ type ngInterface struct {
 // ngFormat reads pcapng with any number of sections and interfaces.
 type ngFormat struct {
 	b      *blockReader
+	s      *sieve
 	name   string
 	warn   func(string)
 	order  binary.ByteOrder
+	swap   bool // the section is big endian
 	iface  []ngInterface
 	seen   int // interfaces over all sections
 	number int
@@ -46,8 +48,8 @@ type ngFormat struct {
 	warned map[string]bool
 }
 
-func newPcapng(b *blockReader, name string, warn func(string)) (format, error) {
-	return &ngFormat{b: b, name: name, warn: warn, order: binary.LittleEndian, warned: map[string]bool{}}, nil
+func newPcapng(b *blockReader, name string, s *sieve, warn func(string)) (format, error) {
+	return &ngFormat{b: b, s: s, name: name, warn: warn, order: binary.LittleEndian, warned: map[string]bool{}}, nil
 }
 
 // fault makes a FormatError at the block that is being read.
@@ -63,8 +65,43 @@ func (f *ngFormat) once(kind, format string, a ...any) {
 	}
 }
 
+// pass goes over the enhanced packet blocks that the sieve refuses, as far as the buffer holds them
+// whole. What is odd in any way stays for next.
+func (f *ngFormat) pass() {
+	b, at, swap := f.b.rest(), 0, f.swap
+	var last *ngInterface
+	var before int
+	for len(b)-at >= 32 {
+		h := b[at : at+32]
+		n, id, size := word(h[4:], swap), word(h[8:], swap), word(h[20:], swap)
+		if word(h, swap) != blockEnhanced || n < 32 || n%4 != 0 || int64(n) > int64(len(b)-at) ||
+			int64(id) >= int64(len(f.iface)) || size > maxPacket || size > n-32 ||
+			word(b[at+int(n)-4:], swap) != n {
+			break
+		}
+		i := &f.iface[id]
+		if i.fcs != 0 || !f.s.takes(i.link) || f.s.match.Match(i.link, b[at+28:at+28+int(size)]) {
+			break
+		}
+		f.s.refuse(size, word(h[24:], swap))
+		f.number++
+		last, before = i, at
+		at += int(n)
+	}
+	if last != nil {
+		f.last = f.time(b[before+8:], last)
+	}
+	f.b.use(at)
+}
+
+// time reads the two words of a time stamp.
+func (f *ngFormat) time(b []byte, i *ngInterface) time.Time {
+	return ngTime(uint64(f.order.Uint32(b[4:]))<<32|uint64(f.order.Uint32(b[8:])), i.resol, i.offset)
+}
+
 // next walks blocks until one holds a packet.
 func (f *ngFormat) next(p *Packet) error {
+	f.pass()
 	for {
 		typ, body, err := f.block()
 		if err != nil {
@@ -137,6 +174,7 @@ func (f *ngFormat) sectionOrder(h []byte) error {
 	default:
 		return f.fault("a section header has no byte-order magic")
 	}
+	f.swap = f.order == binary.BigEndian
 	return nil
 }
 
@@ -195,9 +233,8 @@ func (f *ngFormat) packet(typ uint32, body []byte, p *Packet) bool {
 		return false
 	}
 	i := &f.iface[id]
-	ts := uint64(f.order.Uint32(body[4:]))<<32 | uint64(f.order.Uint32(body[8:]))
 	f.fill(p, i, body[20:20+n], orig)
-	p.Time = ngTime(ts, i.resol, i.offset)
+	p.Time = f.time(body, i)
 	f.last = p.Time
 	return true
 }

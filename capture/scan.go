@@ -22,11 +22,18 @@ type Options struct {
 // certain. The error is that of the source; events of what came before it were given.
 func Scan(ctx context.Context, src Source, opt Options, emit func(Event)) error {
 	s := NewScanner(opt, emit)
+	file, _ := src.(*File)
+	if file != nil {
+		file.leaveOut(s.match)
+	}
 	err := src.Run(ctx, func(p *Packet) error {
 		s.Packet(p)
 		return nil
 	})
 	s.End()
+	if file != nil {
+		s.stats.Filtered += file.sieve.packets
+	}
 	s.fillStats(opt, src)
 	return err
 }
