@@ -220,6 +220,9 @@ func (l *link) read() (r reply, keep bool, err error) {
 
 // broken sorts why an exchange did not end with an answer.
 func (s *Session) broken(ctx context.Context, l *link, c call, err error, sent bool) *Error {
+	if l.src.end != nil && sent {
+		err = l.src.end // what the HTTP reader makes of half an answer says less
+	}
 	e := s.failure(c.op, KindDropped, err)
 	e.Sent = sent
 	if len(l.src.head) > 0 {

@@ -28,7 +28,8 @@ type source struct {
 	r    io.Reader
 	left int
 	head []byte
-	n    int // bytes of the answer
+	n    int   // bytes of the answer
+	end  error // why no more came
 }
 
 // Read reads up to the limit.
@@ -41,6 +42,9 @@ func (s *source) Read(b []byte) (int, error) {
 	s.n += n
 	if room := maxEvidence - len(s.head); room > 0 && n > 0 {
 		s.head = append(s.head, b[:min(n, room)]...)
+	}
+	if err != nil {
+		s.end = err
 	}
 	return n, err
 }

@@ -160,7 +160,7 @@ func ReadHostSetup(n *Node) (h HostSetup, err error) {
 	for _, m := range n.All("AllowedControlModes") {
 		v, err := m.Int()
 		if err != nil {
-			return h, fmt.Errorf("AllowedControlModes: %w", err)
+			return h, fmt.Errorf("a number of AllowedControlModes: %w", err)
 		}
 		h.Allowed = append(h.Allowed, v)
 	}
@@ -194,7 +194,7 @@ func ReadACLEntry(n *Node) (e ACLEntry, err error) {
 	for _, r := range n.All("Realms") {
 		v, err := r.Int()
 		if err != nil {
-			return e, fmt.Errorf("Realms: %w", err)
+			return e, fmt.Errorf("a number of Realms: %w", err)
 		}
 		e.Realms = append(e.Realms, v)
 	}
