@@ -20,6 +20,8 @@ const (
 	pinMemory  = 4096             // packets that are remembered for an event to come
 	pinBytes   = 4 << 20          // their bytes
 	pinClients = 4096             // clients whose next packets are pinned
+	pinFlows   = 8192             // hello connections whose bytes are counted
+	pinFlow    = 256 << 10        // bytes of one of them: more is no hello
 )
 
 // pins writes the packets around events to a file that is never written over.
@@ -33,6 +35,7 @@ type pins struct {
 	bytes int
 	spare [][]byte
 	after map[netip.Addr]pinWindow
+	flows map[flow]int // bytes of hello connections, by direction
 }
 
 // remembered is a packet that no event concerned until now.
@@ -48,7 +51,7 @@ type pinWindow struct {
 }
 
 func newPins(rec *Recorder, most int64, opt RingOptions) *pins {
-	return &pins{rec: rec, most: most, opt: opt, hello: tcpOnly(opt.Ports), after: map[netip.Addr]pinWindow{}}
+	return &pins{rec: rec, most: most, opt: opt, hello: tcpOnly(opt.Ports), after: map[netip.Addr]pinWindow{}, flows: map[flow]int{}}
 }
 
 // worth says which events pin packets: all but answers about names that are not ours, of which a
@@ -72,12 +75,14 @@ func (k *pins) take(p *Packet, seen []Event) error {
 	if p.Number == 0 && p.Data == nil {
 		return k.rec.Take(p, nil)
 	}
-	src, dst, opens := parties(p)
+	ends := parties(p)
+	src, dst := lone(ends.client.Addr()), lone(ends.server.Addr())
+	opens := ends.syn && isBack(ends.server.Port())
 	if opens { // a connection back begins: what follows tells its outcome
 		k.watch(dst, p.Time)
 	}
 	now := slices.ContainsFunc(seen, func(e Event) bool { return e.Packet == p.Number })
-	if now || opens || k.hello.helloPacket(p.Link, p.Data) || k.watched(src, p.Time) || k.watched(dst, p.Time) {
+	if now || opens || k.ofHello(p, ends) || k.watched(src, p.Time) || k.watched(dst, p.Time) {
 		return k.write(p, seen)
 	}
 	k.remember(p, src, dst)
@@ -112,7 +117,7 @@ func (k *pins) event(p *Packet, e Event, seen []Event) error {
 		k.forget(mine)
 	}
 	if !told && !k.full {
-		k.rec.remark(e.Time, e.Comment()+" ("+ends(e)+")")
+		k.rec.remark(e.Time, e.Comment()+" ("+between(e)+")")
 	}
 	return nil
 }
@@ -195,15 +200,37 @@ func (k *pins) forget(list []int) {
 	k.past = slices.DeleteFunc(k.past, func(m remembered) bool { return m.packet.Number < 0 })
 }
 
-// parties gives who speaks to whom in a frame; opens says that it opens a connection to the ports of
-// the firmware. Of what is no IP, and of broadcasts, there is no address.
-func parties(p *Packet) (src, dst netip.Addr, opens bool) {
+// ofHello says whether a packet belongs to a hello connection, of which a bounded part is pinned.
+func (k *pins) ofHello(p *Packet, e ends) bool {
+	if !k.hello.helloPacket(p.Link, p.Data) {
+		return false
+	}
+	if len(k.flows) >= pinFlows {
+		clear(k.flows)
+	}
+	n := k.flows[e.flow] + len(p.Data)
+	if e.syn {
+		n = len(p.Data)
+	}
+	k.flows[e.flow] = n
+	return n <= pinFlow
+}
+
+// ends says who speaks to whom in a frame, the speaker as client. Ports are those of TCP, else 0.
+type ends struct {
+	flow
+	syn bool // it opens a connection
+}
+
+// parties reads the ends of a frame; of what is no IP there are none.
+func parties(p *Packet) (e ends) {
 	var tags [maxTags]uint16
 	n, ok := findNetwork(p.Link, p.Data, &tags)
 	if !ok {
-		return
+		return e
 	}
 	b := p.Data[n.off:]
+	var src, dst netip.Addr
 	var tcp []byte
 	switch {
 	case n.proto == etherIPv4 && len(b) >= 20:
@@ -217,8 +244,13 @@ func parties(p *Packet) (src, dst netip.Addr, opens bool) {
 			tcp = b[40:]
 		}
 	}
-	opens = len(tcp) >= 14 && tcp[13]&0x12 == 0x02 && isBack(binary.BigEndian.Uint16(tcp[2:]))
-	return lone(src), lone(dst), opens
+	var from, to uint16
+	if len(tcp) >= 14 {
+		from, to = binary.BigEndian.Uint16(tcp), binary.BigEndian.Uint16(tcp[2:])
+		e.syn = tcp[13]&0x12 == 0x02
+	}
+	e.client, e.server = netip.AddrPortFrom(src, from), netip.AddrPortFrom(dst, to)
+	return e
 }
 
 // lone gives an address of one station only.

@@ -192,7 +192,7 @@ func (r *Recorder) Packet(p *Packet) error { return r.Take(p, nil) }
 func (r *Recorder) Take(p *Packet, seen []Event) error {
 	text, late := comments(seen, p.Number)
 	for _, e := range late {
-		r.remark(e.Time, e.Comment()+" ("+ends(e)+")")
+		r.remark(e.Time, e.Comment()+" ("+between(e)+")")
 	}
 	if p.Number == 0 && p.Data == nil {
 		if r.waiting || r.fault != nil {
@@ -229,8 +229,8 @@ func (r *Recorder) remark(at time.Time, text string) {
 	}
 }
 
-// ends names the addresses of an event.
-func ends(e Event) string { return fmt.Sprintf("%s to %s", e.Src, e.Dst) }
+// between names the addresses of an event.
+func between(e Event) string { return fmt.Sprintf("%s to %s", e.Src, e.Dst) }
 
 // leaveOut counts a packet that is not written; of the first one the file and the caller are told.
 func (r *Recorder) leaveOut(at time.Time) error {

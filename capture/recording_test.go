@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -174,7 +175,10 @@ func TestRecordingOnAFullDisk(t *testing.T) {
 	}
 }
 
-const childVariable = "AMTMEDIC_TEST_RECORD"
+const (
+	childVariable = "AMTMEDIC_TEST_RECORD"
+	childRing     = "AMTMEDIC_TEST_RING"
+)
 
 // TestRecordChild is no test but the process that TestRecordingSurvivesKill kills: it records a
 // stream of hellos among other packets and says after each one that it was seen.
@@ -183,12 +187,19 @@ func TestRecordChild(t *testing.T) {
 	if name == "" {
 		t.Skip("runs as a child only")
 	}
-	rec, err := CreateRecorder(name, RecordOptions{}, RecordedInterface{Name: "feed", Link: LinkEthernet})
+	iface := RecordedInterface{Name: "feed", Link: LinkEthernet}
+	var rec Sink
+	var err error
+	if os.Getenv(childRing) != "" {
+		rec, err = CreateRing(name, RingOptions{Size: 24 << 20}, iface)
+	} else {
+		rec, err = CreateRecorder(name, RecordOptions{}, iface)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	feed := NewFeed(LinkEthernet, 64)
-	web := netip.MustParseAddrPort("10.1.0.99:16993")
+	from, web := mustPort("10.1.0.98:50000"), mustPort("10.1.0.99:16993")
 	go func() {
 		push := func(p *Packet) {
 			if err := feed.Push(context.Background(), time.Now(), p.Data); err != nil {
@@ -197,14 +208,14 @@ func TestRecordChild(t *testing.T) {
 		}
 		for i := uint32(0); ; i++ {
 			for k := range uint32(20) {
-				push(frameOf(t, serverV4, web, ACK, i*100+k, make([]byte, 1400)))
+				push(frameOf(t, from, web, ACK, i*100+k, make([]byte, 1400)))
 			}
 			push(frameOf(t, clientV4, serverV4, SYN, i*100000, nil))
 			push(frameOf(t, clientV4, serverV4, ACK, i*100000+1, psk(t, i)))
 			time.Sleep(time.Millisecond)
 		}
 	}()
-	_ = Scan(context.Background(), Record(feed, rec), Options{}, func(e Event) {
+	_ = ScanInto(context.Background(), feed, rec, Options{}, func(e Event) {
 		if e.Kind == KindHello {
 			fmt.Println("hello", e.Hello.RetryCount)
 		}
@@ -221,51 +232,187 @@ func TestRecordingSurvivesKill(t *testing.T) {
 	for round := range 8 {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			name := filepath.Join(t.TempDir(), "killed.pcapng")
-			child := exec.Command(os.Args[0], "-test.run=^TestRecordChild$", "-test.v")
-			child.Env = append(os.Environ(), childVariable+"="+name)
-			out, err := child.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := child.Start(); err != nil {
-				t.Fatal(err)
-			}
-			began, old := time.Now(), 0
-			life := 1500*time.Millisecond + time.Duration(round)*137*time.Millisecond
-			for lines := bufio.NewScanner(out); lines.Scan(); {
-				if _, err := fmt.Sscanf(lines.Text(), "hello %d", new(int)); err == nil && time.Since(began) < life-1050*time.Millisecond {
-					old++
-				}
-				if time.Since(began) > life {
-					break
-				}
-			}
-			if err := child.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			_ = child.Wait()
+			old := killRecording(t, round, childVariable+"="+name)
 			es, _ := events(t, name)
-			n := 0
-			for _, e := range es {
-				if e.Kind == KindHello {
-					if e.Hello.RetryCount != uint32(n) {
-						t.Fatalf("hello %d stands at place %d", e.Hello.RetryCount, n)
-					}
-					n++
-				}
-			}
+			n := inSequence(t, es)
 			if old < 20 || n < old {
 				t.Errorf("%d hellos are in the file, %d were seen more than a second before the end", n, old)
 			}
-			// tshark and capinfos end with an error when a record is cut, after reading what stands before
-			rows, err := exec.Command("tshark", "-r", name, "-Y", "tcp.dstport==9971 && tcp.len==32", "-T", "fields", "-e", "frame.number").Output()
-			if got := len(strings.Fields(string(rows))); got != n {
-				t.Errorf("tshark finds %d of %d hellos: %v", got, n, err)
-			}
-			if b, err := exec.Command("capinfos", "-c", name).CombinedOutput(); err != nil {
-				t.Errorf("capinfos: %v: %s", err, b)
-			}
+			foreignCut(t, name, n)
 			t.Logf("%d hellos, %d of them older than a second", n, old)
 		})
 	}
+}
+
+// TestRingSurvivesKill is the same for a ring: what is pinned has every hello, each file can be read,
+// and at most the last second is missing at the end.
+func TestRingSurvivesKill(t *testing.T) {
+	if os.Getenv("AMTMEDIC_LONG") == "" {
+		t.Skip("takes some ten seconds: set AMTMEDIC_LONG=1")
+	}
+	tool(t, "tshark", "capinfos")
+	for round := range 4 {
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			base := filepath.Join(t.TempDir(), "killed")
+			old := killRecording(t, round, childVariable+"="+base, childRing+"=1")
+			es, _ := events(t, base+"-pinned.pcapng")
+			n := inSequence(t, es)
+			files, err := filepath.Glob(base + "-[0-9]*.pcapng")
+			if err != nil || len(files) < 3 {
+				t.Fatalf("files of the ring: %v, %v", files, err)
+			}
+			last := -1
+			c := NewChain(files, nil)
+			if err := Scan(t.Context(), c, Options{}, func(e Event) {
+				if e.Kind == KindHello {
+					last = int(e.Hello.RetryCount)
+				}
+			}); err != nil {
+				t.Error(err)
+			}
+			if old < 20 || n < old || last < old-1 {
+				t.Errorf("%d hellos are pinned, the last of the ring is %d; %d were seen more than a second before the end", n, last, old)
+			}
+			foreignCut(t, base+"-pinned.pcapng", n)
+			for _, name := range files {
+				if b, err := exec.Command("capinfos", "-c", name).CombinedOutput(); err != nil {
+					t.Errorf("capinfos: %v: %s", err, b)
+				}
+			}
+			t.Logf("%d hellos, %d of them older than a second, %d files", n, old, len(files))
+		})
+	}
+}
+
+// killRecording runs a recording process and kills it; it gives how many hellos were seen more than a
+// second before.
+func killRecording(t *testing.T, round int, environment ...string) (old int) {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run=^TestRecordChild$", "-test.v")
+	child.Env = append(os.Environ(), environment...)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	life := 1500*time.Millisecond + time.Duration(round)*137*time.Millisecond
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if _, err := fmt.Sscanf(lines.Text(), "hello %d", new(int)); err == nil && time.Since(began) < life-1050*time.Millisecond {
+			old++
+		}
+		if time.Since(began) > life {
+			break
+		}
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait()
+	return old
+}
+
+// inSequence counts hellos, of which none may be missing.
+func inSequence(t *testing.T, es []Event) (n int) {
+	t.Helper()
+	for _, e := range es {
+		if e.Kind == KindHello {
+			if e.Hello.RetryCount != uint32(n) {
+				t.Fatalf("hello %d stands at place %d", e.Hello.RetryCount, n)
+			}
+			n++
+		}
+	}
+	return n
+}
+
+// foreignCut lets tshark and capinfos read what is left of a recording. They end with an error when a
+// record is cut, after reading what stands before.
+func foreignCut(t *testing.T, name string, hellos int) {
+	t.Helper()
+	rows, err := exec.Command("tshark", "-r", name, "-Y", "tcp.dstport==9971 && tcp.len==32", "-T", "fields", "-e", "frame.number").Output()
+	if got := len(strings.Fields(string(rows))); got != hellos {
+		t.Errorf("tshark finds %d of %d hellos: %v", got, hellos, err)
+	}
+	if b, err := exec.Command("capinfos", "-c", name).CombinedOutput(); err != nil {
+		t.Errorf("capinfos: %v: %s", err, b)
+	}
+}
+
+// smallDisk is a file that has room for some bytes; what no longer fits is written in part.
+type smallDisk struct {
+	*os.File
+	room int64
+}
+
+func (d *smallDisk) Write(b []byte) (int, error) {
+	at, err := d.Seek(0, io.SeekCurrent)
+	if err == nil && at+int64(len(b)) > d.room {
+		n, _ := d.File.Write(b[:max(0, d.room-at)])
+		return n, errors.New("no space left on device")
+	}
+	n, werr := d.File.Write(b)
+	return n, errors.Join(err, werr)
+}
+
+// TestRecordingGoesOnWhenThereIsRoom fills a disk and makes room again: no record is cut, and the file
+// says what is missing.
+func TestRecordingGoesOnWhenThereIsRoom(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "case.pcapng")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := &smallDisk{f, 3001}
+	var told []string
+	rec, err := RecordTo(disk, RecordOptions{KeepOn: true, Warn: func(s string) { told = append(told, s) }}, RecordedInterface{Name: "eth0", Link: LinkEthernet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := *frameOf(t, serverV4, clientV4, ACK, 1, nil)
+	late.Iface = 1
+	for i := range 100 {
+		p := frameOf(t, clientV4, serverV4, ACK, uint32(i), psk(t, uint32(i)))
+		switch i {
+		case 30: // one interface appears while nothing can be written
+			if err := rec.AddInterface(RecordedInterface{Name: "tun0", Link: LinkEthernet}); err != nil {
+				t.Fatal(err)
+			}
+		case 50:
+			disk.room = 1 << 20
+			rec.retry = time.Time{}
+			p = &late
+		}
+		if err := errors.Join(rec.Packet(p), rec.Flush()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rec.Close(Stats{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 2 || !strings.Contains(told[0], "no space left") || !strings.Contains(told[1], "again") {
+		t.Errorf("told %q", told)
+	}
+	got, warnings, err := read(bytes.NewReader(mustRead(t, name)))
+	if want := 100 - int(rec.Lost()); err != nil || len(warnings) > 0 || len(got) != want || rec.Lost() < 20 {
+		t.Errorf("%d packets, %d lost, warnings %q: %v", len(got), rec.Lost(), warnings, err)
+	}
+	if !bytes.Contains(mustRead(t, name), []byte(fmt.Sprintf("%d packets are missing here", rec.Lost()))) {
+		t.Error("the file does not tell what is missing")
+	}
+	tool(t, "tshark")
+	if n := len(strings.Fields(output(t, "tshark", "-r", name, "-T", "fields", "-e", "frame.interface_name"))); n != len(got) {
+		t.Errorf("tshark reads %d packets of %d", n, len(got))
+	}
+}
+
+func mustRead(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
