@@ -57,7 +57,7 @@ func loadWpcap() (*wpcap, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNoDriver, err)
 	}
 	const alteredSearchPath = 0x8 // its own libraries lie beside it
-	cause := fmt.Errorf("%w, which is not installed", ErrNoDriver)
+	var broken error
 	for _, path := range []string{filepath.Join(system, "Npcap", "wpcap.dll"), filepath.Join(system, "wpcap.dll")} {
 		dll, err := windows.LoadLibraryEx(path, 0, alteredSearchPath)
 		if err == nil {
@@ -68,9 +68,14 @@ func loadWpcap() (*wpcap, error) {
 		} else if _, gone := os.Stat(path); gone != nil {
 			continue
 		}
-		cause = fmt.Errorf("%w: %s: %w", ErrNoDriver, path, err)
+		if broken == nil {
+			broken = fmt.Errorf("%w: %s: %w", ErrNoDriver, path, err)
+		}
 	}
-	return nil, cause
+	if broken != nil {
+		return nil, broken
+	}
+	return nil, fmt.Errorf("%w, which is not installed", ErrNoDriver)
 }
 
 // resolve finds the functions in the library.
