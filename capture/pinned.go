@@ -16,6 +16,7 @@ import (
 const (
 	pinBefore  = 32               // packets
 	pinAfter   = 64               // packets
+	pinEach    = 16 << 10         // bytes of either
 	pinAround  = 15 * time.Second // before and after: longer than a question for a name is waited for
 	pinMemory  = 4096             // packets that are remembered for an event to come
 	pinBytes   = 4 << 20          // their bytes
@@ -47,7 +48,8 @@ type remembered struct {
 // pinWindow says which packets of a client are pinned from now on.
 type pinWindow struct {
 	until time.Time
-	left  int
+	left  int // packets
+	bytes int
 }
 
 func newPins(rec *Recorder, most int64, opt RingOptions) *pins {
@@ -82,7 +84,7 @@ func (k *pins) take(p *Packet, seen []Event) error {
 		k.watch(dst, p.Time)
 	}
 	now := slices.ContainsFunc(seen, func(e Event) bool { return e.Packet == p.Number })
-	if now || opens || k.ofHello(p, ends) || k.watched(src, p.Time) || k.watched(dst, p.Time) {
+	if now || opens || k.ofHello(p, ends) || k.watched(src, p) || k.watched(dst, p) {
 		return k.write(p, seen)
 	}
 	k.remember(p, src, dst)
@@ -103,12 +105,16 @@ func (k *pins) event(p *Packet, e Event, seen []Event) error {
 		}
 	}
 	told := e.Packet == p.Number
-	for n, i := range mine {
+	room := pinEach
+	for n := len(mine) - 1; n >= 0; n-- { // the nearest ones first, as far as there is room
+		m := &k.past[mine[n]]
+		if room -= len(m.packet.Data); (room < 0 || len(mine)-n > pinBefore) && m.packet.Number != e.Packet {
+			mine = slices.Delete(mine, n, n+1)
+		}
+	}
+	for _, i := range mine {
 		m := &k.past[i]
 		told = told || m.packet.Number == e.Packet
-		if n < len(mine)-pinBefore && m.packet.Number != e.Packet {
-			continue
-		}
 		if err := k.write(&m.packet, seen); err != nil {
 			return err
 		}
@@ -147,17 +153,21 @@ func (k *pins) watch(client netip.Addr, now time.Time) {
 		}
 	}
 	if len(k.after) < pinClients {
-		k.after[client] = pinWindow{now.Add(pinAround), pinAfter}
+		k.after[client] = pinWindow{now.Add(pinAround), pinAfter, pinEach}
 	}
 }
 
 // watched says whether a packet of a client is to be pinned, and counts it.
-func (k *pins) watched(a netip.Addr, now time.Time) bool {
+func (k *pins) watched(a netip.Addr, p *Packet) bool {
 	w, ok := k.after[a]
-	if !ok || w.left == 0 || now.After(w.until) {
+	if !ok || w.left == 0 || p.Time.After(w.until) {
 		return false
 	}
 	w.left--
+	w.bytes -= len(p.Data)
+	if w.bytes < 0 {
+		w.left = 0
+	}
 	k.after[a] = w
 	return true
 }

@@ -105,7 +105,10 @@ func CreateRecorder(name string, opt RecordOptions, ifaces ...RecordedInterface)
 	}
 	r, err := RecordTo(f, opt, ifaces...)
 	if err != nil { // nothing is in it yet
-		return nil, &amt.Error{Op: "record packets", Subject: name, Err: errors.Join(err, os.Remove(name))}
+		if cause := errors.Unwrap(err); cause != nil {
+			err = cause // it says what was tried itself
+		}
+		return nil, &amt.Error{Op: "record packets", Err: errors.Join(err, os.Remove(name)), Hint: "name a file where there is room"}
 	}
 	return r, nil
 }
@@ -114,7 +117,8 @@ func CreateRecorder(name string, opt RecordOptions, ifaces ...RecordedInterface)
 func RecordTo(f io.WriteCloser, opt RecordOptions, ifaces ...RecordedInterface) (*Recorder, error) {
 	r, err := newRecorder(f, opt, ifaces)
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		_ = f.Close() // nothing is in it
+		return nil, err
 	}
 	r.file = f
 	return r, nil

@@ -154,3 +154,66 @@ func TestCaptureLiveErrors(t *testing.T) {
 		t.Errorf("exit %d after %v, %q", code, time.Since(start), errs)
 	}
 }
+
+// TestCaptureLiveRing keeps packets in a ring: its files and what is pinned give the hello again.
+func TestCaptureLiveRing(t *testing.T) {
+	needsCapture(t)
+	base := filepath.Join(t.TempDir(), "days")
+	code, out, errs := liveRun(t, func(s string) bool { return strings.Contains(s, `"closed"`) }, "--json", "-w", base+".pcapng", "--ring", "2MB", "--rotate", "1h")
+	if code != exitOK {
+		t.Fatalf("exit %d, stderr %q", code, errs)
+	}
+	port := out[strings.Index(out, `"dst_port":`)+11:]
+	port = port[:strings.IndexByte(port, ',')]
+	for _, name := range []string{base + "-00001.pcapng", base + "-pinned.pcapng"} {
+		code, again, errs := runHere(t, nil, "capture", "scan", "--json", "--port", port, name)
+		if n := scanned(t, again, name); code != exitOK || n["hello"] != 1 || n["syn"] != 1 || errs != "" {
+			t.Errorf("%s: exit %d, events %v, stderr %q", name, code, n, errs)
+		}
+		if tshark, err := exec.LookPath("tshark"); err == nil {
+			rows, err := exec.Command(tshark, "-r", name, "-T", "fields", "-e", "frame.comment").Output()
+			if err != nil || !strings.Contains(string(rows), "amtmedic: hello: psk, version 2, retry 3") {
+				t.Errorf("tshark shows the comments %q: %v", rows, err)
+			}
+		}
+	}
+	for _, flags := range [][]string{{base + ".pcapng", "--ring", "2MB"}, {base + "-00001.pcapng"}} {
+		before, _ := os.ReadFile(base + "-00001.pcapng")
+		code, _, errs := runHere(t, nil, append([]string{"capture", "live", "-i", "lo", "--for", "1s", "-w"}, flags...)...)
+		after, _ := os.ReadFile(base + "-00001.pcapng")
+		if code != exitFound || !strings.Contains(errs, "never written over") || !bytes.Equal(before, after) {
+			t.Errorf("%v: exit %d, %q", flags, code, errs)
+		}
+	}
+}
+
+func TestCaptureLiveRecordingFlags(t *testing.T) {
+	for _, args := range [][]string{{"--ring", "2MB"}, {"--ring", "2MB", "-w", "-"}, {"-w", "x", "--rotate", "1h"}, {"-w", "x", "--ring", "2MB", "--rotate", "-1s"},
+		{"-w", "x", "--ring", "100"}, {"-w", "x", "--ring", "much"}, {"-w", "x", "--ring", "-5MB"}, {"-w", "x", "--ring", "NaN"}} {
+		if code, _, errs := runHere(t, nil, append([]string{"capture", "live", "-i", "lo"}, args...)...); code != exitUsage || errs == "" {
+			t.Errorf("%v: exit %d, %q", args, code, errs)
+		}
+	}
+	for text, want := range map[string]byteSize{"500MB": 500e6, "2GiB": 2 << 30, "2 G": 2 << 30, "1.5k": 1536, "4096": 4096, "7b": 7} {
+		if got := new(byteSize); got.Set(text) != nil || *got != want {
+			t.Errorf("%s is %d", text, *got)
+		}
+	}
+}
+
+// TestCaptureLiveEmptyFile takes a file that is there and empty: nothing in it can be lost.
+func TestCaptureLiveEmptyFile(t *testing.T) {
+	needsCapture(t)
+	name := filepath.Join(t.TempDir(), "made.pcapng")
+	if err := os.WriteFile(name, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{name, os.DevNull} {
+		if code, _, errs := runHere(t, nil, "capture", "live", "-i", "lo", "--for", "200ms", "-w", file); code != exitOK {
+			t.Errorf("%s: exit %d, %q", file, code, errs)
+		}
+	}
+	if st, err := os.Stat(name); err != nil || st.Size() == 0 || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", st, err)
+	}
+}
