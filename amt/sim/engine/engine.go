@@ -7,6 +7,7 @@ package engine
 
 import (
 	"crypto/rsa"
+	"crypto/tls"
 	"io"
 	"net/netip"
 	"sync"
@@ -59,6 +60,13 @@ type Config struct {
 	PPS    amt.Secret
 	Hashes []hello.Hash // active root hashes; nil is right for a PSK client
 
+	// MEBx says when SetMEBxPassword is allowed; zero is MEBxDefaultOnly.
+	MEBx MEBxPolicy
+	// OTP is the one-time password that an agent planted, for ProvisioningServerOTP; empty: none.
+	OTP amt.Secret
+	// ClockOff is how far the firmware's clock runs ahead of Now when it is found.
+	ClockOff time.Duration
+
 	// Window is how long the setup window stays open; zero is 24 h. It bounds ExtendProvisioningPeriod
 	// and nothing else: the hello side decides when hellos end.
 	Window time.Duration
@@ -78,6 +86,16 @@ type Config struct {
 	// Answer. It must return quickly.
 	OnChange func(Change)
 }
+
+// MEBxPolicy is the rule of the MEBx for SetMEBxPassword (Intel's class reference).
+type MEBxPolicy int
+
+// The policies.
+const (
+	MEBxDefaultOnly MEBxPolicy = iota // while the password is the factory one, in Remote Configuration
+	MEBxDuringSetup                   // in any setup
+	MEBxAnytime
+)
 
 // Session is what the network side knows about the connection that a request came over.
 type Session struct {
@@ -168,7 +186,12 @@ type State struct {
 type Engine struct {
 	cfg Config
 
-	mu     sync.Mutex
-	st     settings
-	faults []Fault
+	mu       sync.Mutex
+	st       settings
+	own      *tls.Certificate // self-signed, made when first asked for
+	faults   []Fault
+	contexts map[string]*enumeration
+	opened   uint32 // enumerations so far
+	messages uint64 // answers so far
+	keysFrom time.Time
 }

@@ -4,28 +4,52 @@ import (
 	"crypto/md5"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/tls"
 	"encoding/hex"
-	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"amtmedic/amt"
 )
 
-// settings is what the firmware remembers.
+// settings is what the firmware remembers. A full unprovision makes a new one.
 type settings struct {
-	stage       Stage
-	control     int
-	host        string
-	domain      string
-	pid         amt.PID
-	pps         amt.Secret
-	ha1         string // of admin, over the realm
-	changed     bool   // network password of admin
-	mebxChanged bool
-	windowEnds  time.Time
-	generation  uint64
+	stage      Stage
+	control    int // 0 none, 1 client, 2 admin
+	host       string
+	domain     string
+	pid        amt.PID
+	pps        amt.Secret
+	admin      user
+	changed    bool // the password of admin is not the factory one
+	mebx       bool // the MEBx password was changed
+	windowEnds time.Time
+	generation uint64
+
+	users       map[int]*user
+	general     map[string]string // values of AMT_GeneralSettings that were put
+	ethernet    map[string]string
+	clock       time.Duration // ahead of Now
+	clockSet    bool
+	rng         bool
+	otp         string
+	setupFQDN   string
+	noZeroTouch bool
+
+	certs   map[int]storedCert
+	keys    map[int]*rsa.PrivateKey
+	context int // handle of the certificate for TLS, -1 for none
+	remote  tlsSetting
+	local   tlsSetting
+	force   tlsInForce
+
+	power     int // CIM power state, 2 is on
+	boot      string
+	redirect  int // EnabledState of AMT_RedirectionService less 32768: bit 0 IDE-R, bit 1 SOL
+	listener  bool
+	optIn     int
+	hostSetup hostSetup
+	cleared   bool // the log
 }
 
 // New makes the engine of one client.
@@ -46,19 +70,32 @@ func New(c Config) *Engine {
 		c.Window = 24 * time.Hour
 	}
 	if c.Keys == nil {
-		c.Keys = func(bits int) (*rsa.PrivateKey, error) { return rsa.GenerateKey(c.Random, bits) }
+		random := c.Random
+		c.Keys = func(bits int) (*rsa.PrivateKey, error) { return rsa.GenerateKey(random, bits) }
 	}
 	e := &Engine{cfg: c}
-	e.st = settings{stage: c.Stage, host: c.Host, domain: c.Domain, pid: c.PID, pps: c.PPS, mebxChanged: c.MEBxChanged,
-		changed: c.Password.Reveal() != FactoryPassword, windowEnds: c.Now().Add(c.Window)}
+	e.st = e.factory(c.Now())
+	s := &e.st
+	s.stage, s.host, s.domain, s.pid, s.pps, s.mebx = c.Stage, c.Host, c.Domain, c.PID, c.PPS, c.MEBxChanged
+	s.changed = c.Password.Reveal() != FactoryPassword
+	s.clock, s.otp = c.ClockOff, c.OTP.Reveal()
+	s.admin.ha1 = digestOf("admin", e.Realm(), c.Password.Reveal())
 	if c.Stage == Post {
-		e.st.control = 2
+		s.control, s.clockSet = 2, true
 	}
-	e.st.ha1 = digestOf("admin", e.Realm(), c.Password.Reveal())
 	return e
 }
 
-// Realm gives the realm of the digest log-in.
+// factory gives what remains after a full unprovision; the stage is Pre.
+func (e *Engine) factory(now time.Time) settings {
+	return settings{stage: Pre, admin: user{name: "admin", ha1: digestOf("admin", e.Realm(), FactoryPassword), enabled: true},
+		windowEnds: now.Add(e.cfg.Window), context: -1, local: tlsSetting{plain: true}, remote: tlsSetting{plain: true},
+		force: tlsInForce{setting: tlsSetting{plain: true}}, power: 2, redirect: 3, listener: true}
+}
+
+// Realm gives the realm of the digest log-in. Public samples show two forms: "Digest:" with 32
+// hexadecimal digits, and the UUID in words for old firmware; where the border lies is a guess
+// (provisioning-protocol 3.2).
 func (e *Engine) Realm() string {
 	if e.cfg.Realm != "" {
 		return e.cfg.Realm
@@ -66,17 +103,39 @@ func (e *Engine) Realm() string {
 	if !e.cfg.Version.AtLeast(6, 0) {
 		return "Intel(R) AMT (ID:" + e.cfg.UUID.String() + ")"
 	}
-	return "Digest:" + strings.ToUpper(hex.EncodeToString(e.cfg.UUID[:]))
+	sum := md5.Sum(e.cfg.UUID[:])
+	return "Digest:" + strings.ToUpper(hex.EncodeToString(sum[:]))
+}
+
+// version gives three parts at least, as firmware tells them.
+func (e *Engine) version() string {
+	s := e.cfg.Version.String()
+	for strings.Count(s, ".") < 2 {
+		s += ".0"
+	}
+	if p := strings.SplitN(s, ".", 4); len(p) == 4 {
+		s = strings.Join(p[:3], ".")
+	}
+	return s
+}
+
+// build gives the fourth part of the version, or a number of our own.
+func (e *Engine) build() string {
+	if p := strings.SplitN(e.cfg.Version.String(), ".", 4); len(p) == 4 {
+		return p[3]
+	}
+	return "1000"
 }
 
 // Digest gives MD5(user:realm:password) in lower-case hexadecimal of a digest user, for the log-in.
-func (e *Engine) Digest(user string) (ha1 string, ok bool) {
+func (e *Engine) Digest(name string) (ha1 string, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if user != "admin" || e.st.ha1 == "" {
+	u := e.userNamed(name)
+	if u == nil || u.ha1 == "" || !u.enabled {
 		return "", false
 	}
-	return e.st.ha1, true
+	return u.ha1, true
 }
 
 // State gives a snapshot.
@@ -89,24 +148,34 @@ func (e *Engine) State() State {
 // state makes the snapshot. The lock is held.
 func (e *Engine) state() State {
 	s := &e.st
-	return State{Stage: s.stage, Version: e.cfg.Version, ControlMode: s.control, Plain: s.stage == Post, TLS: s.stage == In,
+	st := State{Stage: s.stage, Version: e.cfg.Version, ControlMode: s.control,
 		PID: s.pid, PPS: s.pps, Hashes: e.cfg.Hashes, Host: s.host, Domain: s.domain, PasswordChanged: s.changed,
 		WindowEnds: s.windowEnds, Generation: s.generation}
+	switch s.stage {
+	case In:
+		st.TLS = true
+	case Post:
+		st.TLS, st.Plain = s.force.setting.enabled, !s.force.setting.enabled || s.force.setting.plain
+		if e.cfg.Version.AtLeast(16, 1) { // the ports without TLS are closed (provisioning-protocol 4.1)
+			st.TLS, st.Plain = true, false
+		}
+		if st.TLS && s.force.setting.mutual {
+			st.Mutual, st.Roots, st.TrustedCNs = true, s.force.roots, s.force.setting.names
+		}
+	}
+	return st
 }
 
-// Certificate gives what 16993 shows now: a self-signed certificate of the firmware during setup
-// (made when it is first asked for), that of AMT_TLSCredentialContext afterwards.
-func (e *Engine) Certificate() (tls.Certificate, error) {
-	return tls.Certificate{}, errors.New("no certificate is set")
+// changed notes a change of state, to be told when the lock is free.
+func (e *Engine) changed(c *call, kind ChangeKind) *Change {
+	e.st.generation++
+	c.changes = append(c.changes, Change{Kind: kind, At: c.s.Now, From: c.s.From, State: e.state()})
+	return &c.changes[len(c.changes)-1]
 }
 
-// Answer gives the answer to one HTTP request. Call it also for a request without a log-in: when one
-// is needed the status is 401, and the network side adds its challenge.
-func (e *Engine) Answer(s Session, method, path string, header map[string]string, body []byte) Answer {
-	return Answer{Status: 404}
-}
+// firmwareTime is what the firmware takes for the time.
+func (e *Engine) firmwareTime(now time.Time) time.Time { return now.Add(e.st.clock) }
 
 func digestOf(user, realm, password string) string {
-	sum := md5.Sum([]byte(user + ":" + realm + ":" + password))
-	return hex.EncodeToString(sum[:])
+	return fmt.Sprintf("%x", md5.Sum([]byte(user+":"+realm+":"+password)))
 }
