@@ -3,6 +3,7 @@ package front
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -45,14 +46,30 @@ func (s *Server) faultAt(at Step, conn net.Conn) bool {
 	case None, DropSecond:
 		return true
 	case Slow:
-		return s.wait(slowBy)
+		if s.wait(slowBy) {
+			return true
+		}
+		reset(conn)
 	case Garbage:
 		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = conn.Write([]byte(nonsense))
-	case DropFirst: // in order: the other side sees an end, not a reset
-		_ = conn.Close()
+		part(conn)
+	case DropFirst:
+		part(conn)
+	default:
+		reset(conn)
 	}
 	return false
+}
+
+// part ends a connection in order: the other side sees an end, and no reset for what it still says.
+func part(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+	_, _ = io.Copy(io.Discard, io.LimitReader(conn, 64<<10))
+	_ = conn.Close()
 }
 
 func (s *Server) wait(d time.Duration) bool {

@@ -141,15 +141,14 @@ func (c *Client) serve(raw net.Conn, port uint16) {
 	v := c.host.View()
 	open := port == PortPlain && v.Plain || port == PortTLS && v.TLS != NoTLS
 	s := &session{Conn: raw, raw: raw, c: c, secure: port == PortTLS}
-	if !open || c.Sessions() >= c.s.opt.MaxSessions || !c.s.faultAt(AtConnect, raw) {
+	if !open || c.Sessions() >= c.s.opt.MaxSessions {
 		reset(raw)
 		return
 	}
+	if !c.s.faultAt(AtConnect, raw) || s.secure && !c.s.faultAt(AtTLS, raw) {
+		return
+	}
 	if s.secure {
-		if !c.s.faultAt(AtTLS, raw) {
-			reset(raw)
-			return
-		}
 		conn, err := c.handshake(c.s.life, raw, v)
 		if err != nil {
 			c.s.opt.Saw(Event{Kind: SessionRefused, Client: c.addr, From: addrPort(raw.RemoteAddr()), Err: err})
