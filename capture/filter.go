@@ -92,15 +92,10 @@ func (m *Matcher) helloPacket(link LinkType, b []byte) bool {
 
 // Match reports whether the frame is wanted.
 func (m *Matcher) Match(link LinkType, b []byte) bool {
-	var n network
-	if link == LinkEthernet && len(b) >= 34 && b[12] == 0x08 && b[13] == 0 { // the common case first
-		n = network{proto: etherIPv4, off: 14}
-	} else {
-		var tags [maxTags]uint16
-		var ok bool
-		if n, ok = findNetwork(link, b, &tags); !ok {
-			return false
-		}
+	var tags [maxTags]uint16
+	n, ok := findNetwork(link, b, &tags)
+	if !ok {
+		return false
 	}
 	switch n.proto {
 	case etherIPv4:
@@ -141,6 +136,37 @@ func (m *Matcher) ipv6(b []byte) bool {
 		return m.ports(b[6], b, 40)
 	}
 	return false
+}
+
+// refuses is Match for most of what an everyday file holds, in a few steps: Ethernet with at most one
+// tag, IP without options or fragments, TCP or UDP. True means that Match is false; false means
+// nothing.
+func (m *Matcher) refuses(b []byte) bool {
+	if len(b) < 38 {
+		return false
+	}
+	proto, at := binary.BigEndian.Uint16(b[12:]), 14
+	if proto == etherVLAN {
+		proto, at = binary.BigEndian.Uint16(b[16:]), 18
+	}
+	b = b[at:]
+	var next byte
+	switch {
+	case proto == etherIPv4 && len(b) >= 24 && b[0]&0x0F == 5 && (b[6]&0x1F)|b[7] == 0:
+		next, b = b[9], b[20:]
+	case proto == etherIPv6 && len(b) >= 44:
+		next, b = b[6], b[40:]
+	default:
+		return false
+	}
+	set := &m.tcp
+	if next == protoUDP {
+		set = &m.udp
+	} else if next != protoTCP {
+		return false
+	}
+	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	return (set[src/64]>>(src%64)|set[dst/64]>>(dst%64))&1 == 0
 }
 
 func (m *Matcher) ports(proto byte, b []byte, off int) bool {

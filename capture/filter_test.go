@@ -43,6 +43,9 @@ func agree(t testing.TB, vms map[LinkType]*bpf.VM, m *Matcher, b []byte) (wanted
 		if got != (n > 0) {
 			t.Fatalf("link %d: matcher %v, program %v for %x", link, got, n > 0, b)
 		}
+		if s := (sieve{match: m}); s.wants(link, b) != got {
+			t.Fatalf("link %d: matcher %v, its quick test %v for %x", link, got, !got, b)
+		}
 		wanted = wanted || got
 	}
 	return wanted

@@ -40,6 +40,7 @@ func FuzzFile(f *testing.F) {
 			return nil
 		})
 		scan.End()
+		unsifted(t, b)
 	})
 }
 

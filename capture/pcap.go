@@ -133,7 +133,7 @@ func (f *pcapFormat) pass() {
 			break
 		}
 		end := at + record + int(n)
-		if f.s.match.Match(f.link, b[at+record:end]) {
+		if f.s.wants(f.link, b[at+record:end]) {
 			break
 		}
 		f.s.refuse(n, word(h[12:], swap))

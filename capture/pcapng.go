@@ -80,7 +80,7 @@ func (f *ngFormat) pass() {
 			break
 		}
 		i := &f.iface[id]
-		if i.fcs != 0 || !f.s.takes(i.link) || f.s.match.Match(i.link, b[at+28:at+28+int(size)]) {
+		if i.fcs != 0 || !f.s.takes(i.link) || f.s.wants(i.link, b[at+28:at+28+int(size)]) {
 			break
 		}
 		f.s.refuse(size, word(h[24:], swap))

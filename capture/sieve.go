@@ -12,6 +12,11 @@ type sieve struct {
 // are given, so that someone can be told.
 func (s *sieve) takes(link LinkType) bool { return s.match != nil && link.Known() }
 
+// wants reports whether a frame is to be given.
+func (s *sieve) wants(link LinkType, b []byte) bool {
+	return !(link == LinkEthernet && s.match.refuses(b)) && s.match.Match(link, b)
+}
+
 // refuse counts a packet with n captured bytes of orig.
 func (s *sieve) refuse(n, orig uint32) {
 	s.packets++
