@@ -69,7 +69,7 @@ func (c *configuration) look(ctx context.Context, rounds int) (outcome Outcome, 
 		if outcome != UnknownCommit || round == rounds {
 			return outcome, why
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := c.s.Wait(ctx, wait); err != nil {
 			return UnknownCommit, why
 		}
 		wait = min(2*wait, lookMost)
@@ -138,7 +138,7 @@ func (c *configuration) await(parent context.Context, d Device) error {
 		case !passing(err):
 			return err
 		}
-		if pause(ctx, wait) != nil {
+		if c.s.Wait(ctx, wait) != nil {
 			return err
 		}
 		wait = min(2*wait, lookMost)

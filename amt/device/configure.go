@@ -51,6 +51,9 @@ func Configure(ctx context.Context, d Device, s Settings, p Progress) (Result, e
 	if s.Now == nil {
 		s.Now = time.Now
 	}
+	if s.Wait == nil {
+		s.Wait = pause
+	}
 	if s.Settle == 0 {
 		s.Settle = settleTime
 	}

@@ -30,6 +30,8 @@ type Settings struct {
 	Settle time.Duration
 	// Now is the clock that the client's is set to; nil is time.Now.
 	Now func() time.Time
+	// Wait waits, or gives the context's error; nil waits by the system's clock.
+	Wait func(ctx context.Context, t time.Duration) error
 }
 
 // Pair is a PID/PPS pair.

@@ -108,7 +108,7 @@ const (
 func tlsKind(err error) Kind {
 	var peer *peerError
 	var verify *tls.CertificateVerificationError
-	var shown *shownError
+	var asked *askedError
 	switch code := alertOf(err); {
 	case errors.As(err, &peer), errors.As(err, &verify):
 		return KindPeer
@@ -116,13 +116,15 @@ func tlsKind(err error) Kind {
 		return KindCertificate
 	case code == alertVersion || code == alertFallback:
 		return KindVersion
+	case code == alertHandshake && errors.As(err, &asked):
+		return KindCertificate
 	case code == alertHandshake:
 		return KindSuite
 	case code >= 0:
 		return KindTLS
 	case isTimeout(err):
 		return KindTimeout
-	case isClosed(err) && errors.As(err, &shown):
+	case isClosed(err) && errors.As(err, &asked):
 		return KindCertificate // an alert may be lost in the reset that follows it
 	case isClosed(err):
 		return KindReset

@@ -32,8 +32,10 @@ type Options struct {
 	// DialTime and CallTime bound a connection with its handshake, and one exchange. Zero is 10 s and
 	// 60 s, the time that every request also names to the firmware.
 	DialTime, CallTime time.Duration
-	// Now is the clock for the dates of certificates and for waiting; nil is time.Now.
-	Now func() time.Time
+	// Now is the clock for the dates of certificates; nil is time.Now. Wait waits for a client that is
+	// busy, or gives the context's error; nil waits by the system's clock.
+	Now  func() time.Time
+	Wait func(ctx context.Context, t time.Duration) error
 	// OnExchange is told of every exchange. It must not wait.
 	OnExchange func(Exchange)
 }
@@ -86,6 +88,9 @@ func Open(o Options) *Session {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Wait == nil {
+		o.Wait = pause
 	}
 	if o.DialTime == 0 {
 		o.DialTime = 10 * time.Second
@@ -218,11 +223,12 @@ type peerError struct{ err error }
 func (e *peerError) Error() string { return e.err.Error() }
 func (e *peerError) Unwrap() error { return e.err }
 
-// shownError says that a handshake ended after this side had shown its certificate.
-type shownError struct{ err error }
+// askedError says that a handshake ended after the client had asked for our certificate: the hellos
+// had agreed upon version and suite by then.
+type askedError struct{ err error }
 
-func (e *shownError) Error() string { return e.err.Error() }
-func (e *shownError) Unwrap() error { return e.err }
+func (e *askedError) Error() string { return e.err.Error() }
+func (e *askedError) Unwrap() error { return e.err }
 
 var errOtherPeer = errors.New("the client shows another certificate than before in this session")
 
@@ -233,13 +239,18 @@ func (s *Session) tlsHandshake(ctx context.Context, raw net.Conn) (net.Conn, err
 	if s.max != 0 {
 		c.MaxVersion = s.max
 	}
-	var shown bool
-	if get := c.GetClientCertificate; get != nil {
-		c.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			cert, err := get(r)
-			shown = err == nil && cert != nil && len(cert.Certificate) > 0
-			return cert, err
+	asked, get := false, c.GetClientCertificate
+	c.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		asked = true
+		if get != nil {
+			return get(r)
 		}
+		for i := range c.Certificates {
+			if r.SupportsCertificate(&c.Certificates[i]) == nil {
+				return &c.Certificates[i], nil
+			}
+		}
+		return &tls.Certificate{}, nil
 	}
 	verify := c.VerifyConnection
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
@@ -258,8 +269,8 @@ func (s *Session) tlsHandshake(ctx context.Context, raw net.Conn) (net.Conn, err
 	}
 	conn := tls.Client(raw, c)
 	if err := conn.HandshakeContext(ctx); err != nil {
-		if shown {
-			err = &shownError{err}
+		if asked {
+			err = &askedError{err}
 		}
 		return nil, err
 	}

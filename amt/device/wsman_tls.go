@@ -198,7 +198,7 @@ func (d *wsmanDevice) generate(ctx context.Context) (wsman.KeyPair, error) {
 		if !errors.As(err, &ret) || !wsman.NotReady(ret.Code) || try == keyTries {
 			return wsman.KeyPair{}, err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := d.o.Wait(ctx, wait); err != nil {
 			return wsman.KeyPair{}, d.failure(wsman.ClassKeys+"."+method, contextKind(err), fmt.Errorf("still not ready: %w", ret))
 		}
 		wait = min(2*wait, keyWaitMost)
