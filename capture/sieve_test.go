@@ -93,7 +93,7 @@ func cutRecords(o order, magic uint32, b []byte) []byte {
 
 // singleBlocks are files in which one block behind a packet that is left out is special.
 func singleBlocks(t *testing.T, o order) {
-	web, err := Frame(clientV4, mustPort("10.1.0.10:80"), ACK, 1, 1, nil)
+	web, err := Frame(mustPort("10.20.0.7:50000"), mustPort("10.1.0.10:80"), ACK, 1, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
