@@ -28,6 +28,7 @@ type firmware struct {
 	enabled, provisioned, smb    bool
 	rcfg, noNet                  bool
 	password                     string
+	adminSet                     bool // the password of the network user was set over the network
 	pid                          amt.PID
 	pps                          amt.Secret
 	domain                       string
@@ -67,7 +68,7 @@ func (f *firmware) hasPKI() bool {
 	return v.AtLeast(2, 2) && (v.Major() != 2 || v.Minor() != 5)
 }
 
-func (f *firmware) changed() bool { return f.password != FactoryPassword }
+func (f *firmware) changed() bool { return f.password != FactoryPassword || f.adminSet }
 
 func (f *firmware) setupData() string {
 	switch {
@@ -235,7 +236,7 @@ func (f *firmware) suffix() string {
 // reset is the CMOS battery out or the reset jumper set: all is as it came from the factory.
 func (f *firmware) reset() {
 	f.provisioned, f.rcfg, f.noNet = false, f.cfg.ShipsRemote, false
-	f.password, f.pid, f.pps = FactoryPassword, "", amt.Secret{}
+	f.password, f.adminSet, f.pid, f.pps = FactoryPassword, false, "", amt.Secret{}
 	f.domain, f.override = "", Override{}
 	f.everOpened = false
 	f.close()

@@ -27,6 +27,12 @@ func (c *Client) SetPair(pid amt.PID, pps amt.Secret) {
 	_ = c.change(func(f *firmware, _ time.Time) error { f.pid, f.pps = pid, pps; return nil })
 }
 
+// SetCredentials says that the administrator's password was set over the network, or that it is the
+// factory's again. The MEBx keeps the one that was typed there.
+func (c *Client) SetCredentials(set bool) {
+	_ = c.change(func(f *firmware, _ time.Time) error { f.adminSet = set; return nil })
+}
+
 // SetWindowEnd moves the end of an open setup window to a moment of the client's clock; one that is
 // past closes it.
 func (c *Client) SetWindowEnd(at time.Time) {

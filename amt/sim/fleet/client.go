@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"amtmedic/amt"
@@ -28,7 +29,7 @@ type Client struct {
 	Password amt.Secret // of User, at the start
 
 	hellos *sim.Client
-	engine *engine.Engine
+	engine atomic.Pointer[engine.Engine] // a full unprovision makes a new one
 	ports  *front.Client
 }
 
@@ -53,21 +54,31 @@ func (f *Fleet) newClient(i int, addr netip.Addr) (*Client, error) {
 		cfg.Hold = func() bool { return m.ports != nil && m.ports.Sessions() > 0 }
 	}
 	m.hellos = sim.New(cfg)
-	e := engine.Config{UUID: m.UUID, Version: c.Version, Stage: c.Stage, Password: m.Password, MEBxChanged: m.Password.Reveal() != sim.FactoryPassword,
-		Domain: c.Suffix, Addr: addr, PID: m.Pair.PID, PPS: m.Pair.PPS, Random: c.Random, Now: c.Now, Keys: f.pool.key, OnChange: m.changed}
-	if c.Stage == engine.Post {
+	m.restart(engine.Config{Stage: c.Stage, Password: m.Password, MEBxChanged: m.Password.Reveal() != sim.FactoryPassword, PID: m.Pair.PID, PPS: m.Pair.PPS})
+	return m, nil
+}
+
+// window is the longest setup window; the hello side decides when it ends.
+const window = 255 * time.Hour
+
+// restart starts the management side in the state of e.
+func (m *Client) restart(e engine.Config) {
+	c := &m.f.cfg
+	e.UUID, e.Version, e.Addr, e.Domain, e.Window = m.UUID, c.Version, m.Address, c.Suffix, window
+	e.Random, e.Now, e.Keys, e.OnChange = c.Random, c.Now, m.f.pool.key, m.changed
+	if e.Stage == engine.Post {
 		e.Host, _, _ = strings.Cut(m.FQDN, ".")
 	}
-	if !psk {
-		e.Hashes = hashes
+	if c.Method == amt.PKI {
+		e.Hashes = m.f.hashes
 	}
-	m.engine = engine.New(e)
+	next := engine.New(e)
 	for _, fault := range c.Faults {
 		if fault.At == "" {
-			m.engine.Fault(fault.Engine)
+			next.Fault(fault.Engine)
 		}
 	}
-	return m, nil
+	m.engine.Store(next)
 }
 
 // perHello keeps fast hellos of all clients together at 200 a second.
@@ -101,7 +112,7 @@ func (m *Client) draw() (err error) {
 
 // Line gives the state of the client.
 func (m *Client) Line() Line {
-	return Line{UUID: m.UUID, Address: m.Address.String(), State: m.engine.State().Stage, HellosSent: m.hellos.State().HellosSent}
+	return Line{UUID: m.UUID, Address: m.Address.String(), State: m.engine.Load().State().Stage, HellosSent: m.hellos.State().HellosSent}
 }
 
 // Ports gives where the client listens; zero for what is closed or shared.
@@ -109,13 +120,16 @@ func (m *Client) Ports() (plain, secure, ping netip.AddrPort) { return m.ports.A
 
 // View tells the ports how to behave (front.Host).
 func (m *Client) View() front.View {
-	s := m.engine.State()
+	s := m.engine.Load().State()
 	h := m.hellos.State()
 	v := front.View{State: string(s.Stage), PID: s.PID, PPS: s.PPS, Hashes: s.Hashes, Suffix: h.Suffix, Now: m.f.cfg.Now()}
 	switch s.Stage {
 	case engine.In:
-		// Before its first hello, and without a server, the client counts as just started.
-		switch open := !m.f.cfg.To.IsValid() || h.Window != "expired"; {
+		open := h.Window != "expired" // before its first hello the client counts as just started
+		if !m.f.cfg.To.IsValid() {
+			open = s.WindowEnds.After(v.Now)
+		}
+		switch {
 		case open && s.PID != "" && !m.f.cfg.Version.AtLeast(11, 0):
 			v.TLS = front.PairTLS
 		case open:
@@ -126,7 +140,7 @@ func (m *Client) View() front.View {
 		if s.TLS || front.PlainClosed(m.f.cfg.Version) {
 			v.TLS, v.Mutual, v.TrustedCNs = front.OwnTLS, s.Mutual, s.TrustedCNs
 			v.Roots = pool(s.Roots)
-			if cert, err := m.engine.Certificate(); err == nil {
+			if cert, err := m.engine.Load().Certificate(); err == nil {
 				v.Certificate = cert
 			}
 		}
@@ -146,17 +160,17 @@ func pool(ders [][]byte) *x509.CertPool {
 
 // Answer answers a request (front.Host).
 func (m *Client) Answer(r front.Request) front.Reply {
-	a := m.engine.Answer(engine.Session{Secure: r.Secure, Setup: r.Setup, Certificate: r.Certificate, User: r.User, From: r.From, Now: m.f.cfg.Now()},
+	a := m.engine.Load().Answer(engine.Session{Secure: r.Secure, Setup: r.Setup, Certificate: r.Certificate, User: r.User, From: r.From, Now: m.f.cfg.Now()},
 		r.Method, r.Path, r.Header, r.Body)
 	then := map[engine.Action]front.Then{engine.DropBefore: front.DropBefore, engine.DropAfter: front.DropAfter, engine.Restart: front.Restart}[a.Do]
 	return front.Reply{Status: a.Status, Header: a.Header, Body: a.Body, Then: then, Delay: a.Delay}
 }
 
 // Digest gives what proves the password of a user (front.Host).
-func (m *Client) Digest(user string) (string, bool) { return m.engine.Digest(user) }
+func (m *Client) Digest(user string) (string, bool) { return m.engine.Load().Digest(user) }
 
 // Realm is that of the log-in (front.Host).
-func (m *Client) Realm() string { return m.engine.Realm() }
+func (m *Client) Realm() string { return m.engine.Load().Realm() }
 
 // moved hears of the hello side: the setup window opens and closes the port of the setup.
 func (m *Client) moved(e sim.Event) {
@@ -184,6 +198,8 @@ func (m *Client) changed(c engine.Change) {
 		m.hellos.SetPair(c.State.PID, c.State.PPS)
 	case engine.ChangeWindow:
 		m.hellos.SetWindowEnd(c.State.WindowEnds)
+	case engine.ChangePassword, engine.ChangeMEBx:
+		m.hellos.SetCredentials(c.State.PasswordChanged)
 	}
 	m.sync()
 }
@@ -196,6 +212,9 @@ func (m *Client) staged(c engine.Change) {
 	} else if m.hellos.State().Provisioning == "post" {
 		m.f.provisioned.Add(-1)
 		m.hellos.Unprovision(c.Partial)
+		if m.hellos.State().SetupData == "rcfg" && c.State.Stage == engine.Pre { // as it left the factory, it begins by itself
+			m.restart(engine.Config{Stage: engine.In, MEBxChanged: true})
+		}
 	}
 	m.f.line(m)
 }

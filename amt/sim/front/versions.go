@@ -3,6 +3,7 @@ package front
 import (
 	"crypto/tls"
 	"fmt"
+	"strings"
 
 	"amtmedic/amt"
 )
@@ -34,23 +35,10 @@ func suites(v amt.Version) []uint16 {
 		tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_256_CBC_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA}
 }
 
-// fullVersion completes a version of one or two parts with zeros: managers want three.
+// fullVersion gives three parts, as firmware tells them: what is missing is 0, a build is left out.
 func fullVersion(v amt.Version) string {
-	s := v.String()
-	for n := 3 - parts(s); n > 0; n-- {
-		s += ".0"
-	}
-	return s
-}
-
-func parts(s string) int {
-	n := 1
-	for i := range s {
-		if s[i] == '.' {
-			n++
-		}
-	}
-	return n
+	parts := append(strings.Split(v.String(), "."), "0", "0")
+	return strings.Join(parts[:3], ".")
 }
 
 // serverHeader is the Server line of every HTTP answer (provisioning-protocol 4.1).
