@@ -31,7 +31,7 @@ type siteOptions struct {
 	server                             *string
 	resolvers, serverResolvers, suffix texts
 	captures, answers                  texts
-	iface, db, keyFile                 *string
+	iface, db, keyFile, usb            *string
 	visited                            func() bool
 }
 
@@ -40,6 +40,7 @@ func siteFlags(fs *flag.FlagSet) *siteOptions {
 		server:  fs.String("server", "", "provisioning server, `HOST` by name or address"),
 		iface:   fs.String("interface", "", "listen for the client on this `INTERFACE`"),
 		db:      fs.String("db", "", "`FILE` of the provisioning core's database"),
+		usb:     fs.String("usb", "", "the USB key that was tried, `PATH` of the device or of an image"),
 		keyFile: fs.String("key-file", os.Getenv("AMTMEDIC_KEY_FILE"), "`FILE` with the key of the database"),
 	}
 	fs.Var(&o.resolvers, "resolver", "DNS server of the client, `HOST[:PORT]` (repeatable; default: those of this machine)")
@@ -66,7 +67,7 @@ func (o *siteOptions) world() (*site.World, []diag.Fact, error) {
 		return nil, nil, err
 	}
 	so := site.Options{Server: *o.server, Resolvers: o.resolvers, ServerResolvers: o.serverResolvers, Suffixes: o.suffix,
-		Interface: *o.iface, Database: *o.db, Store: store.Options{KeyFile: *o.keyFile}}
+		Interface: *o.iface, Database: *o.db, Store: store.Options{KeyFile: *o.keyFile}, USBKey: *o.usb, USB: usbSystem}
 	if dir, err := journal.Dir(); err == nil {
 		so.OwnDatabase = filepath.Join(dir, "core.db")
 	}
@@ -81,6 +82,11 @@ func (o *siteOptions) world() (*site.World, []diag.Fact, error) {
 			return nil, nil, err
 		}
 		so.Captures = append(so.Captures, site.Capture{Side: side, Path: path})
+	}
+	if so.USBKey != "" {
+		if _, err := os.Stat(so.USBKey); err != nil {
+			return nil, nil, &amt.Error{Op: "read USB key", Err: err, Hint: "name the device, or an image of it"}
+		}
 	}
 	var facts []diag.Fact
 	for _, a := range o.answers {

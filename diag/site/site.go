@@ -20,6 +20,8 @@ import (
 
 	"amtmedic/amt"
 	"amtmedic/amt/store"
+	"amtmedic/amt/usbkey"
+	"amtmedic/capture"
 	"amtmedic/diag"
 	"amtmedic/diag/flow"
 	"amtmedic/diag/probe"
@@ -41,10 +43,12 @@ type Options struct {
 	Captures        []Capture // capture files
 	Interface       string    // to listen on; empty listens on none
 	Database        string    // of the provisioning core; empty reads none but OwnDatabase
+	USBKey          string    // device or image file of the key that was tried; empty reads none
 	// OwnDatabase is where a provisioning core on this machine keeps its tables unless told
 	// otherwise. It is read only while a core works it and this machine is the server.
 	OwnDatabase string
 	Store       store.Options
+	USB         usbkey.System // where devices are looked for
 }
 
 // World is the site. It implements flow.World; its methods are safe for concurrent use.
@@ -62,6 +66,8 @@ type World struct {
 	last    *diag.View // what was known when probes were last asked for
 	read    map[Capture]readState
 	servers []*remedy.HelloServer // that repairs started in this process
+
+	listening *capture.Live // what a probe listens with, or did last
 }
 
 // New looks at this machine's resolvers once. A machine that does not tell them is no error until
@@ -143,8 +149,11 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 	default:
 		out = append(out, probe.Connect(probe.Port{Key: "net.9971", Side: at, To: w.target(v), Dial: w.dial}))
 	}
+	if w.o.USBKey != "" {
+		out = append(out, probe.USBKey(w.o.USB, w.o.USBKey, version(v)))
+	}
 	if w.o.Interface != "" {
-		listen.Record = w.recordAt(listen.Side)
+		listen.Record, listen.Open = w.recordAt(listen.Side), w.listenOn(w.o.Interface, listen.Ports)
 		out = append(out, probe.WireLive(listen))
 	}
 	if db != "" {
@@ -152,6 +161,15 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 		out = append(out, probe.Database(probe.DB{Target: db, Options: w.o.Store, UUID: uuid(v), PID: amt.PID(v.PID())})...)
 	}
 	return out
+}
+
+// version is that of the client's firmware, zero while unknown.
+func version(v *diag.View) amt.Version {
+	ver, err := amt.ParseVersion(v.Str("client.amt_version"))
+	if err != nil {
+		return amt.Version{}
+	}
+	return ver
 }
 
 // after says what was done to the client before a watch begins.
