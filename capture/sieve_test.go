@@ -101,17 +101,21 @@ func singleBlocks(t *testing.T, o order) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := slices.Concat(ngSection(o), ngIface(o, 1, 9), ngPacket(o, 0, 1e18, web), ngPacket(o, 0, 2e18, web))
-	trailer := ngPacket(o, 0, 3e18, web)
+	left := slices.Concat(ngSection(o), ngIface(o, 1, 9))
+	for i := range uint64(3) {
+		left = append(left, ngPacket(o, 0, (1+i)*1e18, web)...)
+	}
+	huge := ngPacket(o, 0, 4e18, append(slices.Clone(web), make([]byte, maxPacket)...))
+	trailer := ngPacket(o, 0, 4e18, web)
 	o.PutUint32(trailer[len(trailer)-4:], 4)
 	for _, last := range [][]byte{
 		ngBlock(o, blockSimple, append(o.AppendUint32(nil, uint32(len(said))), said...)), // its time is that of the one before
 		trailer,
-		ngPacket(o, 0, 3e18, append(slices.Clone(web), make([]byte, maxPacket)...)),
-		ngPacket(o, 0xFFFFFFFF, 3e18, web),
-		ngPacket(o, 0, 3e18, web)[:40],
+		slices.Concat(huge, ngPacket(o, 0, 4e18, said), huge), // the second is in the buffer with what is before it
+		ngPacket(o, 0xFFFFFFFF, 4e18, web),
+		ngPacket(o, 0, 4e18, web)[:40],
 	} {
-		unsifted(t, slices.Concat(left, last, ngPacket(o, 0, 4e18, said)))
+		unsifted(t, slices.Concat(left, last, ngPacket(o, 0, 5e18, said)))
 	}
 }
 
