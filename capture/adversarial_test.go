@@ -111,6 +111,7 @@ func (c *counter) tcp(_ *meta, t *layers.TCP, _ []byte) {
 }
 func (*counter) udp(*meta, uint16, uint16, []byte)      {}
 func (*counter) icmp(*meta, bool, uint8, uint8, []byte) {}
+func (*counter) link(*meta, uint16, []byte)             {}
 
 // TestForeignAdversarialTshark lets tshark count the segments to the port in the same files.
 func TestForeignAdversarialTshark(t *testing.T) {

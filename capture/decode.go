@@ -26,6 +26,7 @@ type transport interface {
 	tcp(m *meta, t *layers.TCP, payload []byte)
 	udp(m *meta, src, dst uint16, payload []byte)
 	icmp(m *meta, v6 bool, typ, code uint8, quoted []byte)
+	link(m *meta, proto uint16, payload []byte)
 }
 
 // decoder takes frames apart. gopacket decodes the fixed headers, with nothing but the layers named
@@ -79,6 +80,8 @@ func (d *decoder) packet(p *Packet) (err error) {
 		return d.ipv4(&m, p.Data[n.off:])
 	case etherIPv6:
 		return d.ipv6(&m, p.Data[n.off:])
+	case etherARP, etherLLDP:
+		d.out.link(&m, n.proto, p.Data[n.off:])
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func newPortSet(hello []uint16) portSet {
 	s := portSet{udp: contextUDP}
 	s.tcp = append(s.tcp, hello...)
 	s.tcp = append(s.tcp, backPorts...)
-	s.tcp = append(s.tcp, 53)
+	s.tcp = append(s.tcp, dnsPort, mpsPort)
 	return s
 }
 

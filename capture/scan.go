@@ -13,9 +13,10 @@ import (
 
 // Options sets up a scan. The zero value looks for hellos to the usual port.
 type Options struct {
-	Ports []uint16 // TCP ports that hellos go to; amt.HelloPort when empty
-	File  string   // name that events carry; empty for live captures
-	Stats *Stats   // when not nil, filled with the counts of the scan at its end
+	Ports []uint16   // TCP ports that hellos go to; amt.HelloPort when empty
+	File  string     // name that events carry; empty for live captures
+	Stats *Stats     // when not nil, filled with the counts of the scan at its end
+	Note  func(Note) // told what packets tell beside events; may be nil
 }
 
 // Scan reads a source to its end and gives every event to emit, in the order in which it became
@@ -54,6 +55,8 @@ type Scanner struct {
 	attempts *attempts
 	backs    *backs
 	names    *names
+	notes    *notes
+	tunnels  *backs
 	stats    Stats
 	cur      mark
 }
@@ -73,6 +76,8 @@ func NewScanner(opt Options, emit func(Event)) *Scanner {
 	for _, p := range ports {
 		s.hello[p] = true
 	}
+	s.notes = newNotes(opt.Note)
+	s.tunnels = newBacks(s.notes.tunnel)
 	s.dec = newDecoder(s)
 	return s
 }
@@ -106,6 +111,7 @@ func (s *Scanner) Evicted() uint64 { return s.attempts.evicted }
 func (s *Scanner) End() {
 	s.attempts.end()
 	s.backs.end(s.cur.time)
+	s.tunnels.end(s.cur.time)
 	s.names.end()
 }
 
@@ -116,6 +122,7 @@ func (s *Scanner) tick(m mark) {
 	s.cur.time = m.time
 	s.attempts.tick(m.time)
 	s.backs.tick(m.time)
+	s.tunnels.tick(m.time)
 	s.names.tick(m.time)
 }
 
@@ -135,8 +142,32 @@ func (s *Scanner) tcp(m *meta, t *layers.TCP, payload []byte) {
 		s.backs.segment(newSegment(m, t, flow{client: dst, server: src}, payload), fromServer)
 	case isBack(src.Port()):
 		s.backs.segment(newSegment(m, t, flow{client: src, server: dst}, payload), fromFirmware)
+	case dst.Port() == mpsPort: // here the firmware opens the connection
+		s.tunnels.segment(newSegment(m, t, flow{client: dst, server: src}, payload), fromServer)
+	case src.Port() == mpsPort:
+		s.tunnels.segment(newSegment(m, t, flow{client: src, server: dst}, payload), fromFirmware)
+	case src.Port() == dnsPort || dst.Port() == dnsPort:
+		if len(payload) > 2 && int(binary.BigEndian.Uint16(payload)) == len(payload)-2 { // in one segment
+			s.names.message(m.mark(), src, dst, payload[2:])
+		}
 	}
 }
+
+// link takes what stands beside IP.
+func (s *Scanner) link(m *meta, proto uint16, payload []byte) {
+	switch proto {
+	case etherARP:
+		s.notes.arp(m.mark(), payload)
+	case etherLLDP:
+		s.notes.lldp(m.mark(), payload)
+	}
+}
+
+// Ports of name servers, over UDP and TCP, and of the presence ping.
+const (
+	dnsPort  = 53
+	rmcpPort = 623
+)
 
 func isBack(port uint16) bool { return slices.Contains(backPorts, port) }
 
@@ -145,8 +176,10 @@ func (s *Scanner) udp(m *meta, src, dst uint16, payload []byte) {
 	s.tick(m.mark())
 	from, to := netip.AddrPortFrom(m.src, src), netip.AddrPortFrom(m.dst, dst)
 	switch {
-	case src == 53 || dst == 53:
+	case src == dnsPort || dst == dnsPort:
 		s.names.message(m.mark(), from, to, payload)
+	case src == rmcpPort:
+		s.notes.pong(m.mark(), m.src, payload)
 	case (src == 67 || src == 68) && (dst == 67 || dst == 68):
 		if d, err := parseDHCP(payload); err == nil {
 			at := m.mark().keep()
