@@ -10,6 +10,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	wirepage "amtmedic/tui/page/wire"
 	"amtmedic/tui/part/text"
 )
 
@@ -44,6 +45,7 @@ func newDriver(t *testing.T, o Options, w, h int) *driver {
 	}
 	m.clip.Out, m.clip.GOOS = io.Discard, "linux" // and no display: through the terminal
 	m.follow = func(*feed) tea.Cmd { return nil } // it would wait
+	m.wait = func(*feed, *wirepage.Page, int) tea.Cmd { return nil }
 	d := &driver{t: t, m: m}
 	d.send(tea.WindowSizeMsg{Width: w, Height: h})
 	d.run(m.Init())
@@ -95,7 +97,7 @@ func (d *driver) keys(names ...string) *driver {
 
 func keyOf(n string) tea.KeyMsg {
 	named := map[string]tea.KeyType{"enter": tea.KeyEnter, "esc": tea.KeyEsc, "up": tea.KeyUp, "down": tea.KeyDown, "tab": tea.KeyTab,
-		"ctrl+c": tea.KeyCtrlC, "f2": tea.KeyF2, "ctrl+y": tea.KeyCtrlY, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp, "home": tea.KeyHome, "end": tea.KeyEnd, "backspace": tea.KeyBackspace, "left": tea.KeyLeft}
+		"ctrl+c": tea.KeyCtrlC, "f2": tea.KeyF2, "ctrl+y": tea.KeyCtrlY, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp, "home": tea.KeyHome, "end": tea.KeyEnd, "backspace": tea.KeyBackspace, "left": tea.KeyLeft, "right": tea.KeyRight}
 	if t, ok := named[n]; ok {
 		return tea.KeyMsg{Type: t}
 	}

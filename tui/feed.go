@@ -12,6 +12,7 @@ import (
 
 	"amtmedic/diag/flow"
 	"amtmedic/diag/probe"
+	"amtmedic/diag/wire"
 	"amtmedic/tui/page"
 )
 
@@ -33,6 +34,8 @@ type feed struct {
 	cancel context.CancelFunc
 	close  func() error
 	live   atomic.Bool // numbers on the screen run by themselves
+	wire   *wire.Log   // nil without packets
+	pace   pace
 
 	mu     sync.Mutex
 	n      int
@@ -50,6 +53,9 @@ type picture struct {
 
 func newFeed(ctx context.Context, w flow.Walker, close func() error) *feed {
 	f := &feed{w: w, close: close}
+	if x, ok := w.(wired); ok {
+		f.wire = x.Wire()
+	}
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	return f
 }

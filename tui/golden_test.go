@@ -23,7 +23,7 @@ func scenes() []scene {
 		return f
 	}
 	password := func() *fake { return newFake(asking(passwordQuestion()), probing()) }
-	return []scene{
+	return append([]scene{
 		{name: "start"},
 		{name: "start-filter", keys: []string{"/", "type:usb"}},
 		{name: "start-command", keys: []string{"c"}},
@@ -50,7 +50,7 @@ func scenes() []scene {
 		{name: "log", walk: func() *fake { return newFake(rechecking()) }, keys: []string{"l"}},
 		{name: "help", walk: verdict, keys: []string{"?"}},
 		{name: "goto", walk: verdict, keys: []string{":", "type:e"}},
-	}
+	}, wireScenes()...)
 }
 
 func (s scene) open(t *testing.T, w, h int, change func(*Options)) *driver {

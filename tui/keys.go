@@ -94,6 +94,10 @@ func (m *model) caseKey(k tea.KeyMsg) (bool, tea.Cmd) {
 		return true, m.goTo("verdict", "")
 	case offers(keymap.Evidence):
 		return true, m.goTo("evidence", "")
+	case offers(keymap.Wire) && m.top().Name() == "wire":
+		return true, m.back()
+	case offers(keymap.Wire):
+		return true, m.goTo("wire", "")
 	case offers(keymap.Log):
 		return true, m.goTo("log", "")
 	case offers(keymap.Bundle):
@@ -162,8 +166,12 @@ func (m *model) mouse(e tea.MouseMsg) tea.Cmd {
 	if m.small() || m.to != nil || e.Action != tea.MouseActionPress {
 		return nil
 	}
+	line := e.Y - (m.h - 2 - m.bodyHeight(m.top().Road()))
+	if c, ok := m.top().(page.SpotClicker); ok && e.Button == tea.MouseButtonLeft {
+		return c.ClickAt(e.X, line)
+	}
 	if c, ok := m.top().(page.Clicker); ok && e.Button == tea.MouseButtonLeft {
-		return c.Click(e.Y - (m.h - 2 - m.bodyHeight(m.top().Road())))
+		return c.Click(line)
 	}
 	if m.top().Typing() {
 		return nil

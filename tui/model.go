@@ -20,6 +20,7 @@ import (
 	"amtmedic/tui/page/start"
 	"amtmedic/tui/page/verdict"
 	"amtmedic/tui/page/walk"
+	wirepage "amtmedic/tui/page/wire"
 	"amtmedic/tui/part/input"
 	"amtmedic/tui/part/text"
 )
@@ -43,6 +44,8 @@ type model struct {
 	failed error // why the first case could not be opened
 
 	follow func(f *feed) tea.Cmd // how a case is followed; tests look by themselves
+	// wait is how the next packets are waited for; tests bring them themselves.
+	wait func(f *feed, p *wirepage.Page, cursor int) tea.Cmd
 }
 
 // begin opens the first page.
@@ -183,6 +186,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tea.Batch(m.deliver(msg.outcome), cmd)
 	case opened:
 		return m, m.opened(msg)
+	case packets:
+		return m, m.packets(msg)
 	}
 	return m, m.intent(msg)
 }
@@ -222,6 +227,11 @@ func (m *model) deliver(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case page.Undone:
 		m.note = outcome("the last repair was taken back", msg.Err)
+	case page.Saved:
+		m.note = ""
+		if msg.Err == nil {
+			m.note = m.savedNote(msg)
+		}
 	case page.Applied:
 		if m.top().Name() != "remedy" { // its page was left meanwhile
 			m.note = outcome("done: "+msg.Done, msg.Err)
@@ -285,6 +295,8 @@ func (m *model) intent(msg tea.Msg) tea.Cmd {
 		return m.copy(msg.What, m.hide(msg.Text))
 	case page.Bundle:
 		return m.bundle()
+	case page.SavePackets:
+		return m.savePackets(msg)
 	}
 	if m.feed == nil {
 		return nil
@@ -366,7 +378,7 @@ func (m *model) bundle() tea.Cmd {
 var places = []struct {
 	name string
 	open bool
-}{{"start", false}, {"practice", false}, {"open", false}, {"walk", true}, {"verdict", true}, {"evidence", true}, {"answer", true}, {"log", true}, {"explain", false}, {"help", false}}
+}{{"start", false}, {"practice", false}, {"open", false}, {"walk", true}, {"verdict", true}, {"evidence", true}, {"wire", true}, {"answer", true}, {"log", true}, {"explain", false}, {"help", false}}
 
 // goTo opens a page by its name.
 func (m *model) goTo(name, arg string) tea.Cmd {
@@ -392,6 +404,8 @@ func (m *model) goTo(name, arg string) tea.Cmd {
 		m.show(verdict.New(m.env))
 	case "evidence":
 		m.show(evidence.New(m.env))
+	case "wire":
+		return m.openWire()
 	case "answer":
 		m.show(ask.NewAnswers(m.env))
 	case "log":

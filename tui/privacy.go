@@ -49,6 +49,7 @@ func (m *model) unveiled(p picture) {
 // togglePrivacy hides names and addresses, or shows them again.
 func (m *model) togglePrivacy() tea.Cmd {
 	m.veil.on = !m.veil.on
+	m.env.Hidden = m.veil.on
 	m.note = "names and addresses are shown"
 	if m.veil.on {
 		m.note = "names and addresses are hidden, also in copies; a bundle keeps them"
@@ -83,6 +84,9 @@ func (m *model) hideIn(msg tea.Msg) tea.Msg {
 		msg.Done, msg.Err = hide(msg.Done), failed(msg.Err)
 		return msg
 	case page.Undone:
+		msg.Err = failed(msg.Err)
+		return msg
+	case page.Saved:
 		msg.Err = failed(msg.Err)
 		return msg
 	case page.OpenFailed:

@@ -50,7 +50,7 @@ func TestTooSmall(t *testing.T) {
 
 // TestResizeFuzz changes size and presses keys at random; a seed makes a failure repeatable.
 func TestResizeFuzz(t *testing.T) {
-	keys := []string{"enter", "esc", "up", "down", "tab", "pgdn", "pgup", "home", "end", "/", ":", "?", "e", "x", "l", "v", "a", "p", "r", "y", "b", "c", "o", "g", "G", "1", "2", "9", " ", "type:yes", "backspace", "left", "s", "u", "d"}
+	keys := []string{"enter", "esc", "up", "down", "tab", "pgdn", "pgup", "home", "end", "/", ":", "?", "e", "x", "l", "v", "a", "p", "r", "y", "b", "c", "o", "g", "G", "1", "2", "9", " ", "type:yes", "backspace", "left", "s", "u", "d", "w", "n", "N", "right", "H"}
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 	"amtmedic/tui/clip"
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/page"
+	wirepage "amtmedic/tui/page/wire"
 	"amtmedic/tui/theme"
 )
 
@@ -181,7 +182,11 @@ func newModel(ctx context.Context, o *Options) (*model, error) {
 		env.Explain = func(string) string { return "" }
 	}
 	m := &model{ctx: ctx, o: o, env: env, clip: clip.New(nil, getenv), follow: func(f *feed) tea.Cmd { return f.follow }}
+	m.wait = func(f *feed, p *wirepage.Page, cursor int) tea.Cmd {
+		return func() tea.Msg { return f.next(p, cursor) }
+	}
 	m.veil.on = o.Privacy
+	env.Hidden, env.Hide = o.Privacy, m.hide
 	m.veil.mask.Learn(o.Names...)
 	m.begin()
 	return m, nil

@@ -15,6 +15,7 @@ import (
 	"amtmedic/diag/flow"
 	"amtmedic/diag/journal"
 	"amtmedic/diag/lab"
+	"amtmedic/diag/wire"
 )
 
 // texts is a flag that may be given several times.
@@ -98,7 +99,12 @@ type practice struct {
 	walk  *flow.Walk
 	stop  context.CancelFunc
 	done  chan error
+	log   *wire.Log
+	quiet func() error // ends the reading of the log
 }
+
+// wired is the walk with its packets, for the screen.
+func (p *practice) wired() wiredWalk { return wiredWalk{p.walk, p.log} }
 
 // startPractice builds a world, opens its case, and lets the walk run.
 func startPractice(ctx context.Context, faults []string, seed int64, given []diag.Fact, readOnly bool) (*practice, error) {
@@ -125,6 +131,8 @@ func startPractice(ctx context.Context, faults []string, seed int64, given []dia
 	run, stop := context.WithCancel(ctx)
 	p := &practice{world: world, book: book, walk: walk, stop: stop, done: make(chan error, 1)}
 	go func() { p.done <- runWalk(run, walk, book.ID()) }()
+	p.log = wire.New(practiceTaps(book.Folder(), world.Now)...)
+	p.quiet = readWire(run, p.log)
 	return p, nil
 }
 
@@ -135,7 +143,7 @@ func (p *practice) Close() error {
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	return errors.Join(err, p.world.Close(), p.book.Close())
+	return errors.Join(err, p.quiet(), p.world.Close(), p.book.Close())
 }
 
 func labHeadless(e *env, o *labFlags) (int, error) {

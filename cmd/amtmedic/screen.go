@@ -24,6 +24,7 @@ import (
 	"amtmedic/diag/flow"
 	"amtmedic/diag/journal"
 	"amtmedic/diag/lab"
+	"amtmedic/diag/wire"
 	"amtmedic/tui"
 	"amtmedic/tui/theme"
 )
@@ -89,7 +90,7 @@ func runScreen(e *env, args []string) (int, error) {
 		if err != nil {
 			return end(exitUndecided, err)
 		}
-		code, err := showPlain(e, w.(*flow.Walk))
+		code, err := showPlain(e, w.(wiredWalk).Walk)
 		return end(code, errors.Join(err, closeCase()))
 	}
 	return end(show(e, look, tui.Options{Start: startPage(), Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
@@ -120,7 +121,7 @@ func labScreen(e *env, o *labFlags) (int, error) {
 				failed = err
 				return nil, nil, err
 			}
-			return p.walk, p.Close, nil
+			return p.wired(), p.Close, nil
 		}})
 	if failed != nil {
 		return end(labError(failed))
@@ -180,7 +181,7 @@ func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, seed int64
 		if err != nil {
 			return nil, nil, err
 		}
-		return p.walk, p.Close, nil
+		return p.wired(), p.Close, nil
 	case tui.FromBundle:
 		return openRecorded(ctx, c.Path)
 	}
@@ -198,13 +199,14 @@ func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, seed int64
 	if err != nil {
 		return nil, nil, err
 	}
-	keepPackets(world, book)
+	log := wire.New(captureTaps(world.Captures())...)
+	keepAndShow(world, book, log, *here.iface)
 	walk, err := flow.New(flow.Options{World: world, Journal: book, Judge: check.Judge, Info: checkInfo, Facts: facts, ReadOnly: readOnly})
 	if err != nil {
 		_ = book.Close()
 		return nil, nil, err
 	}
-	return walk, keepRunning(ctx, walk, book.ID(), world.Close, book.Close), nil
+	return wiredWalk{walk, log}, keepRunning(ctx, walk, book.ID(), readWire(ctx, log), world.Close, book.Close), nil
 }
 
 // usualInterface is the one to listen on when none is named: the first that is up and has an IPv4
@@ -264,7 +266,12 @@ func openRecorded(ctx context.Context, path string) (flow.Walker, func() error, 
 	if err != nil {
 		return nil, nil, err
 	}
-	return walk, keepRunning(ctx, walk, ""), nil
+	taps, err := bundleTaps(path)
+	if err != nil {
+		taps = nil // a facts file has no packets
+	}
+	log := wire.New(taps...)
+	return wiredWalk{walk, log}, keepRunning(ctx, walk, "", readWire(ctx, log)), nil
 }
 
 // startPage says what this machine can do, and what was worked on last.

@@ -92,7 +92,7 @@ func (l *Log) grow(t *tap, e capture.Event, client, server netip.AddrPort, chang
 
 // unreachable takes an ICMP error about an attempt, or about a connection back, which is no attempt.
 func (l *Log) unreachable(t *tap, e capture.Event) {
-	words := icmpWords(e.ICMP) + ", says " + e.By
+	words := icmpWords(e.ICMP) + " by " + e.By
 	if isBack(e.Dst.Port()) {
 		l.add(t, e, e.Dst.Addr(), "back: "+words)
 		return

@@ -51,7 +51,6 @@ type tap struct {
 	done    atomic.Bool // nothing is written any more
 	read    atomic.Bool // to its end
 	failed  error       // guarded by the log
-	opened  time.Time   // guarded by the log
 }
 
 // Source is the state of one tap.
@@ -59,24 +58,36 @@ type Source struct {
 	Side    diag.Vantage
 	Name    string
 	Live    bool // it is being captured now
+	File    bool // it was recorded before
 	Read    bool // to its end; nothing more will come
 	Packets uint64
 	Dropped uint64
 	Known   bool      // how many were dropped is known
 	First   time.Time // of the packets; zero without any
-	Last    time.Time
+	Last    time.Time // of a live one: now
 	Failed  error
 }
 
 func (t *tap) source() Source {
-	s := Source{Side: t.Side, Name: t.Name, Live: t.Live && !t.done.Load() && t.failed == nil, Read: t.read.Load(), Packets: t.packets.Load(), Failed: t.failed}
+	s := Source{Side: t.Side, Name: t.Name, File: !t.Live, Live: t.Live && !t.done.Load() && t.failed == nil, Read: t.read.Load(), Packets: t.packets.Load(), Failed: t.failed}
 	s.First, s.Last = moment(t.first.Load()), moment(t.last.Load())
+	if now := t.now(); s.Live && now.After(s.Last) {
+		s.Last = now
+	}
 	if t.Counts != nil && s.Live {
 		if c, ok := t.Counts(); ok {
 			s.Packets, s.Dropped, s.Known = c.Received, c.Dropped, true
 		}
 	}
 	return s
+}
+
+// now is the clock of the tap's packets.
+func (t *tap) now() time.Time {
+	if t.Now != nil {
+		return t.Now()
+	}
+	return time.Now()
 }
 
 func moment(ns int64) time.Time {

@@ -19,8 +19,13 @@ func (c *Clash) Error() string {
 	return fmt.Sprintf("read key table: key %s is given to %s and to %s", c.Key, c.Action, c.Other)
 }
 
-// together are actions that share a key because no page has both.
-var together = []Action{Client, Practice}
+// together are pairs of actions that share a key because no page has both.
+var together = [][]Action{{Client, Practice}, {Verdict, Vantage}, {Skip, Save}, {Tick, Freeze}}
+
+// apart reports whether no page has both actions.
+func apart(a, b Action) bool {
+	return slices.ContainsFunc(together, func(pair []Action) bool { return slices.Contains(pair, a) && slices.Contains(pair, b) })
+}
 
 // clash gives the first key that two actions have, when one of them was changed; nil without one.
 func clash(rows []Row, changes map[string][]string) *Clash {
@@ -29,7 +34,7 @@ func clash(rows []Row, changes map[string][]string) *Clash {
 		for _, k := range r.Keys {
 			o, taken := owner[k]
 			owner[k] = r.Action
-			if !taken || o == r.Action || slices.Contains(together, o) && slices.Contains(together, r.Action) {
+			if !taken || o == r.Action || apart(o, r.Action) {
 				continue
 			}
 			if _, changed := changes[string(r.Action)]; changed {

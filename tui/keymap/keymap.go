@@ -50,6 +50,12 @@ const (
 	Tick     Action = "tick"
 	Privacy  Action = "privacy"
 	Find     Action = "find"
+	Wire     Action = "wire"
+	Freeze   Action = "freeze"
+	Vantage  Action = "vantage"
+	Save     Action = "save"
+	Left     Action = "left"
+	Right    Action = "right"
 
 	FindNext     Action = "find-next"
 	FindPrevious Action = "find-previous"
@@ -77,6 +83,8 @@ var table = []Row{
 	{Answer, []string{"a"}, "other question", "answer another question than the one being asked"},
 	{Skip, []string{"s"}, "skip", "leave this step for later"},
 	{Undo, []string{"u"}, "undo", "take the last answer, or the last repair, back"},
+	{Left, []string{"left"}, "left", "one byte back"},
+	{Right, []string{"right"}, "right", "one byte on"},
 	{Drain, []string{"d"}, "drain", "the client was cut from power and plugged in again; in a practice world, do that"},
 	{Recheck, []string{"r"}, "check again", "run the check, or the whole road, once more"},
 	{Tick, []string{" "}, "done", "tick a step by hand off, or untick it"},
@@ -84,6 +92,10 @@ var table = []Row{
 	{Evidence, []string{"e"}, "evidence", "the facts that decided, and all others"},
 	{Explain, []string{"x"}, "explain", "the page about the cause, the check or the symptom"},
 	{Log, []string{"l"}, "log", "what was done and seen, in order"},
+	{Wire, []string{"w"}, "wire", "the packets: attempts, hellos byte for byte, names; again to go back"},
+	{Freeze, []string{" "}, "freeze", "stop the lines from coming, or let them come again; none is lost"},
+	{Vantage, []string{"v"}, "vantage", "what was seen at the client, at the server, or both"},
+	{Save, []string{"s"}, "save pcapng", "save the packets of the client into a new file"},
 	{Client, []string{"p"}, "the PC", "show or hide the screen of the practice PC"},
 	{Panes, []string{"tab"}, "panes", "to the other pane"},
 	{Filter, []string{"/"}, "filter", "filter the list while typing; esc clears"},

@@ -19,8 +19,8 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: a row lacks keys or words: %+v", r.Action, r)
 		}
 	}
-	// Keys that mean two things, and why nobody meets both: one page has no case.
-	shared := map[string]bool{"p": true}
+	// Keys that mean two things, and why nobody meets both: no page has both.
+	shared := map[string]bool{"p": true, "v": true, "s": true, " ": true}
 	owner := map[string]Action{}
 	for _, r := range Rows() {
 		for _, k := range r.Keys {

@@ -12,6 +12,7 @@ import (
 	"amtmedic/diag/flow"
 	"amtmedic/diag/probe"
 	"amtmedic/diag/remedy"
+	"amtmedic/diag/wire"
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/theme"
 )
@@ -41,6 +42,11 @@ type Page interface {
 // it selects the row there, or does what enter does when the row is selected already.
 type Clicker interface{ Click(line int) tea.Cmd }
 
+// SpotClicker is a page on which the column counts too, from 0.
+type SpotClicker interface {
+	ClickAt(column, line int) tea.Cmd
+}
+
 // Env is what all pages share. Only the root changes it, between updates.
 type Env struct {
 	Theme    *theme.Theme
@@ -52,6 +58,10 @@ type Env struct {
 	Zone     *time.Location
 	ReadOnly bool
 	Bundles  bool // a bundle can be written here
+	Hidden   bool // names and addresses are hidden
+	// Hide gives text as it may be shown; nil shows it as it is. What comes in Snap and Ask has been
+	// through it.
+	Hide func(string) string
 }
 
 // Paint is short for the theme's.
@@ -92,6 +102,14 @@ type (
 	}
 	// Undone gives the outcome of UndoRemedy.
 	Undone struct{ Err error }
+	// Wired brings what was seen on the wire.
+	Wired struct{ Batch wire.Batch }
+	// Saved gives the outcome of SavePackets: how many packets were written.
+	Saved struct {
+		Path string
+		N    int
+		Err  error
+	}
 	// OpenFailed says that a choice of the start page could not be opened.
 	OpenFailed struct{ Err error }
 )
@@ -131,6 +149,11 @@ type (
 	Copy struct{ What, Text string }
 	// Note shows a line above the footer.
 	Note struct{ Text string }
+	// SavePackets writes packets of the case into a new file.
+	SavePackets struct {
+		Path  string
+		Which wire.Which
+	}
 	// Bundle writes the case into a file.
 	Bundle struct{}
 )

@@ -213,7 +213,7 @@ func (t *Theme) Pointer(on bool) string {
 
 // ascii maps every glyph of ours to one character of the same width, so that the layout stays.
 var ascii = strings.NewReplacer("✓", "+", "✗", "x", "◐", "o", "·", ".", "–", "-", "—", "-", "▸", ">", "━", "=", "╌", "-", "─", "-",
-	"│", "|", "┌", "+", "┐", "+", "└", "+", "┘", "+", "┼", "+", "┴", "+", "┬", "+", "█", "#", "░", ".", "▌", "_", "…", "~", "→", ">", "•", "*", "↑", "^", "↓", "v", "≤", "<", "“", `"`, "”", `"`, "’", "'")
+	"│", "|", "┌", "+", "┐", "+", "└", "+", "┘", "+", "┼", "+", "┴", "+", "┬", "+", "█", "#", "░", ".", "▌", "_", "…", "~", "→", ">", "←", "<", "•", "*", "●", "*", "○", ".", "↑", "^", "↓", "v", "≤", "<", "“", `"`, "”", `"`, "’", "'")
 
 // Draw gives the finished frame: in ASCII where that was asked for.
 func (t *Theme) Draw(frame string) string {

@@ -76,7 +76,7 @@ func (p *Page) Hints() []keymap.Hint {
 		word = "everything"
 	}
 	hints := []keymap.Hint{keymap.Do(keymap.Panes, word), keymap.Do(keymap.Filter, "")}
-	return append(append(hints, p.find.Hints()...), keymap.Do(keymap.Copy, ""), keymap.Hint{Action: keymap.Bottom, Word: "follow"}, keymap.Do(keymap.Back, ""),
+	return append(append(hints, p.find.Hints()...), keymap.Do(keymap.Copy, ""), keymap.Hint{Action: keymap.Bottom, Word: "follow"}, keymap.Do(keymap.Back, ""), keymap.Do(keymap.Wire, ""),
 		keymap.Do(keymap.Up, ""), keymap.Do(keymap.Down, ""), keymap.Do(keymap.PageUp, ""), keymap.Do(keymap.PageDown, ""), keymap.Do(keymap.Top, ""))
 }
 

@@ -67,7 +67,7 @@ func (p *Page) Hints() []keymap.Hint {
 	if p.env.Bundles {
 		hs = append(hs, keymap.Do(keymap.Bundle, ""))
 	}
-	return append(hs, keymap.Do(keymap.Recheck, ""), keymap.Do(keymap.Copy, "copy"), keymap.Do(keymap.Undo, "undo a repair"),
+	return append(hs, keymap.Do(keymap.Recheck, ""), keymap.Do(keymap.Wire, ""), keymap.Do(keymap.Copy, "copy"), keymap.Do(keymap.Undo, "undo a repair"),
 		keymap.Do(keymap.Log, ""), keymap.Do(keymap.Pick, ""), keymap.Do(keymap.Up, ""), keymap.Do(keymap.Down, ""), keymap.Do(keymap.Back, ""))
 }
 

@@ -219,7 +219,7 @@ func (p *Page) hints() []keymap.Hint {
 			keymap.Do(keymap.Copy, ""), keymap.Do(keymap.Panes, "to the step"), keymap.Do(keymap.Down, ""), keymap.Do(keymap.Top, ""), keymap.Do(keymap.Bottom, "")}
 	}
 	var hs []keymap.Hint
-	more := []keymap.Hint{keymap.Do(keymap.Panes, "panes"), keymap.Do(keymap.Evidence, ""), keymap.Do(keymap.Explain, ""), keymap.Do(keymap.Recheck, ""),
+	more := []keymap.Hint{keymap.Do(keymap.Wire, ""), keymap.Do(keymap.Panes, "panes"), keymap.Do(keymap.Evidence, ""), keymap.Do(keymap.Explain, ""), keymap.Do(keymap.Recheck, ""),
 		keymap.Do(keymap.Log, "")}
 	practice := p.env.Practice()
 	switch p.env.Snap.Step.Kind {
@@ -238,7 +238,7 @@ func (p *Page) hints() []keymap.Hint {
 		hs = []keymap.Hint{keymap.Do(keymap.Enter, "preview"), keymap.Do(keymap.Skip, "leave it"), keymap.Do(keymap.Verdict, "verdict so far"), keymap.Do(keymap.Undo, ""), keymap.Do(keymap.Drain, "")}
 	case flow.Decided, flow.Stuck:
 		hs = []keymap.Hint{keymap.Do(keymap.Enter, "verdict"), keymap.Do(keymap.Undo, "undo last answer"), keymap.Do(keymap.Recheck, ""), keymap.Do(keymap.Answer, "")}
-		more = []keymap.Hint{keymap.Do(keymap.Panes, "panes"), keymap.Do(keymap.Evidence, ""), keymap.Do(keymap.Drain, ""), keymap.Do(keymap.Log, ""), keymap.Do(keymap.Verdict, "")}
+		more = []keymap.Hint{keymap.Do(keymap.Panes, "panes"), keymap.Do(keymap.Evidence, ""), keymap.Do(keymap.Wire, ""), keymap.Do(keymap.Drain, ""), keymap.Do(keymap.Log, ""), keymap.Do(keymap.Verdict, "")}
 	default:
 		hs = []keymap.Hint{keymap.Do(keymap.Drain, ""), keymap.Do(keymap.Skip, ""), keymap.Do(keymap.Answer, ""), keymap.Do(keymap.Verdict, "verdict so far"), keymap.Do(keymap.Undo, "")}
 	}

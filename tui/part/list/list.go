@@ -33,6 +33,14 @@ func (l *List) To(i int) {
 // Move moves the cursor by d rows.
 func (l *List) Move(d int) { l.To(l.cursor + d) }
 
+// Shift follows the selected row, which has moved by d because rows came or went before it: the
+// window moves with it, so that nothing jumps.
+func (l *List) Shift(n, d int) {
+	l.n = max(0, n)
+	l.cursor, l.top = l.cursor+d, l.top+d
+	l.To(l.cursor)
+}
+
 // Page is the number of rows by which a page key moves.
 func (l *List) Page() int { return max(1, l.h-1) }
 
