@@ -9,6 +9,7 @@ package device
 import (
 	"context"
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"time"
 
@@ -61,8 +62,8 @@ type Device interface {
 	RemoveUser(ctx context.Context, name string) error
 	// TLS reads whether TLS is on and with which certificate.
 	TLS(ctx context.Context) (TLSState, error)
-	// SetTLS switches TLS on or off; on with a key that the firmware makes, which may take minutes. It
-	// takes effect at Commit.
+	// SetTLS switches TLS on or off; on with a key that the firmware makes where it can, which may take
+	// minutes. It takes effect at Commit.
 	SetTLS(ctx context.Context, t TLS) error
 	// PowerPolicies reads the policies that the client offers.
 	PowerPolicies(ctx context.Context) ([]PowerPolicy, error)
@@ -173,8 +174,11 @@ type TLS struct {
 	Local  bool // on for the PC itself too; from some versions on a commit without it has no effect, in others with it
 	Plain  bool // accept connections without TLS as well
 	Mutual bool // those who connect need a certificate that Root issued; needs TrustRoot
-	// Sign makes the certificate for the key that the firmware made, in DER. Needed when On.
+	// Sign makes the certificate for the client's key, in DER. Needed when On.
 	Sign func(ctx context.Context, key crypto.PublicKey) ([]byte, error)
+	// NewKey makes an RSA key of 2048 bits for firmware that makes none itself (below 6.0); nil is
+	// rsa.GenerateKey.
+	NewKey func() (*rsa.PrivateKey, error)
 	// Root is the authority that Sign signs with. A certificate in use that it issued, for a name in
 	// Name and valid beyond tomorrow, is kept.
 	Root *x509.Certificate

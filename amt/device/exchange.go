@@ -147,11 +147,12 @@ func (s *Session) exchange(ctx context.Context, l *link, c call, auth string) (r
 	_ = l.SetDeadline(deadline)
 	stop := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
 	request := s.request(c, auth)
+	received := 0
 	defer func() {
+		s.stats.Received += received
 		if s.o.OnExchange != nil {
-			s.o.OnExchange(Exchange{Op: c.op, Status: r.status, Sent: len(request), Received: l.src.n, Took: time.Since(begun)})
+			s.o.OnExchange(Exchange{Op: c.op, Status: r.status, Sent: len(request), Received: received, Took: time.Since(begun)})
 		}
-		s.stats.Received += l.src.n
 	}()
 	_, werr := l.Write(request)
 	if werr != nil {
@@ -160,6 +161,7 @@ func (s *Session) exchange(ctx context.Context, l *link, c call, auth string) (r
 	}
 	s.stats.Sent += len(request)
 	r, keep, err := l.read()
+	received = l.src.n
 	if err == nil {
 		s.stats.Exchanges++
 		l.used = true

@@ -3,6 +3,8 @@ package device
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -142,7 +144,7 @@ func (d *wsmanDevice) fits(c *x509.Certificate, t TLS) bool {
 
 // certify has a key made, signed and put to use.
 func (d *wsmanDevice) certify(ctx context.Context, s *store, t TLS) error {
-	pair, err := d.freeKey(ctx, s)
+	pair, err := d.freeKey(ctx, s, t)
 	if err != nil {
 		return err
 	}
@@ -163,7 +165,7 @@ func (d *wsmanDevice) certify(ctx context.Context, s *store, t TLS) error {
 
 // freeKey gives a key pair that no certificate belongs to: one that an earlier session had made, or a
 // new one.
-func (d *wsmanDevice) freeKey(ctx context.Context, s *store) (wsman.KeyPair, error) {
+func (d *wsmanDevice) freeKey(ctx context.Context, s *store, t TLS) (wsman.KeyPair, error) {
 	if err := d.readKeys(ctx, s); err != nil {
 		return wsman.KeyPair{}, err
 	}
@@ -172,7 +174,36 @@ func (d *wsmanDevice) freeKey(ctx context.Context, s *store) (wsman.KeyPair, err
 			return k, nil
 		}
 	}
-	return d.generate(ctx)
+	pair, err := d.generate(ctx)
+	if KindOf(err) == KindMissing {
+		return d.addKey(ctx, t)
+	}
+	return pair, err
+}
+
+// addKey makes a key here, for firmware that makes none itself, and stores it in the client. Nothing
+// of it is kept on this side.
+func (d *wsmanDevice) addKey(ctx context.Context, t TLS) (wsman.KeyPair, error) {
+	const method = "AddKey"
+	make2048 := t.NewKey
+	if make2048 == nil {
+		make2048 = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
+	}
+	key, err := make2048()
+	if err != nil {
+		return wsman.KeyPair{}, d.failure("make a key", KindLocal, err)
+	}
+	blob := base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PrivateKey(key))
+	d.hide(blob)
+	n, err := d.result(ctx, wsman.Invoke(wsman.ClassKeys, method, []wsman.Node{wsman.Param("KeyBlob", blob)}), wsman.ClassKeys, method, true)
+	if err != nil {
+		return wsman.KeyPair{}, err
+	}
+	ref, ok := wsman.ReadReference(n.Child("CreatedKey"))
+	if !ok {
+		return wsman.KeyPair{}, d.unreadable(wsman.ClassKeys+"."+method, errors.New("the answer names no key"))
+	}
+	return wsman.KeyPair{ID: ref.Key("InstanceID"), Key: x509.MarshalPKCS1PublicKey(&key.PublicKey)}, nil
 }
 
 // bound reports whether a certificate holds the key.
