@@ -1,7 +1,11 @@
 package site
 
 import (
+	"context"
 	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"amtmedic/capture"
 )
@@ -19,7 +23,7 @@ func (w *World) listenOn(name string, ports []uint16) func(warn func(string)) (c
 		w.mu.Lock()
 		w.listening = l
 		w.mu.Unlock()
-		return l, nil
+		return &prompt{Live: l, pause: promptly}, nil
 	}
 }
 
@@ -32,4 +36,55 @@ func (w *World) Listening() (capture.Stats, bool) {
 		return capture.Stats{}, false
 	}
 	return l.Stats(), true
+}
+
+// promptly is how long after a packet what was seen is handed on for good.
+const promptly = 20 * time.Millisecond
+
+// prompt is a live capture that lets a heartbeat follow soon after its packets. A recorder writes the
+// packets of a burst at the next heartbeat at the latest, and a person at the screen does not wait a
+// second for a hello.
+type prompt struct {
+	*capture.Live
+	pause time.Duration
+}
+
+// Run hands on what the capture gives, one call of fn at a time.
+func (s *prompt) Run(ctx context.Context, fn func(*capture.Packet) error) error {
+	return promptRun(ctx, s.Live.Run, s.pause, fn)
+}
+
+// promptRun is Run around the Run of any source.
+func promptRun(ctx context.Context, run func(context.Context, func(*capture.Packet) error) error, pause time.Duration, fn func(*capture.Packet) error) error {
+	var (
+		mu     sync.Mutex
+		failed error // of fn at a heartbeat of ours
+		over   bool
+		armed  atomic.Bool
+	)
+	beat := time.AfterFunc(time.Hour, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		armed.Store(false)
+		if !over && failed == nil {
+			failed = fn(&capture.Packet{Time: time.Now()})
+		}
+	})
+	defer func() {
+		beat.Stop()
+		mu.Lock()
+		over = true
+		mu.Unlock()
+	}()
+	return run(ctx, func(p *capture.Packet) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if failed != nil {
+			return failed
+		}
+		if p.Number > 0 && armed.CompareAndSwap(false, true) {
+			beat.Reset(pause)
+		}
+		return fn(p)
+	})
 }
