@@ -62,7 +62,9 @@ func (e *Engine) eoi(c *call, s *soapService, body []byte) Answer {
 	if !ok || (in.space != s.space && in.space != "") {
 		return soapFault("SOAP-ENV:Client", "Method '"+in.name+"' not implemented: method name or namespace not recognized")
 	}
-	return e.faulty(s.name+"."+m.name, func(code int) Answer { return s.answer(m, ret(code), "") }, func(omit string) Answer {
+	step := s.name + "." + m.name
+	m.name = in.name // as the caller writes it: the case of the letters is not known for sure
+	return e.faulty(step, func(code int) Answer { return s.answer(m, ret(code), "") }, func(omit string) Answer {
 		c.in = in
 		ans := Answer{}
 		if e.eoiForbidden(c, s, m) {
@@ -95,7 +97,8 @@ func (s *soapService) answer(m soapMethod, out result, omit string) Answer {
 		`" xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:` + s.prefix + `="` + s.space + `"><SOAP-ENV:Body><` + s.prefix + ":" + m.name + "Response>")
 	w.fields(s.prefix, s.prefix, append([]field{num("Status", out.ret)}, out.fields...))
 	w.WriteString("</" + s.prefix + ":" + m.name + "Response></SOAP-ENV:Body></SOAP-ENV:Envelope>")
-	return Answer{Status: 200, Body: w.Bytes(), Header: map[string]string{"Content-Type": "text/xml; charset=UTF-8"}, Step: s.name + "." + m.name, Return: out.ret}
+	return Answer{Status: 200, Body: w.Bytes(), Header: map[string]string{"Content-Type": "text/xml; charset=UTF-8"},
+		Step: s.name + "." + s.methods[strings.ToLower(m.name)].name, Return: out.ret}
 }
 
 // soapFault is a fault of SOAP 1.1; it comes with status 500.
