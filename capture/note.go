@@ -130,7 +130,14 @@ func (k *notes) lldp(m mark, b []byte) {
 	}
 }
 
-// tunnel notes a connection to the port for tunnels.
+// tunnel notes a connection to the port for tunnels. It is followed like a connection back, but here
+// the firmware is the one that opens it.
 func (k *notes) tunnel(e Event) {
+	switch e.By {
+	case "client":
+		e.By = "server"
+	case "server":
+		e.By = "client"
+	}
 	k.tell(mark{time: e.Time, packet: e.Packet, vlan: e.VLAN}, Note{Kind: NoteTunnel, Addr: e.Src.Addr(), Tunnel: &e})
 }
