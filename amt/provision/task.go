@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"amtmedic/amt"
 	"amtmedic/amt/store"
@@ -100,19 +101,29 @@ func (w *Worker) configure(ctx context.Context, t Task) (r Result, err error) {
 			err = errors.New("a fault inside the program ended the session")
 		}
 	}()
-	return w.o.Configurer.Configure(ctx, t, progress{w.st, t})
+	steps, err := w.st.Steps(ctx, t.Job.UUID)
+	if err != nil {
+		return r, err
+	}
+	return w.o.Configurer.Configure(ctx, t, progress{w.st, t, steps})
 }
 
-// progress keeps the steps of one task in the store.
+// progress keeps the steps of one task in the store. It implements device.Progress.
 type progress struct {
-	st *store.Store
-	t  Task
+	st    *store.Store
+	t     Task
+	steps []string // of earlier attempts
 }
 
-func (p progress) StorePassword(ctx context.Context) error {
+// Finished reports whether an earlier attempt did the step.
+func (p progress) Finished(step string) bool { return slices.Contains(p.steps, step) }
+
+// Before makes the task's password durable: it is the one secret that is ever sent.
+func (p progress) Before(ctx context.Context, _ string) error {
 	return p.st.SetNextPassword(ctx, p.t.Job, p.t.Password)
 }
 
-func (p progress) Step(ctx context.Context, name string) error {
-	return p.st.NoteStep(ctx, p.t.Job, name)
+// Done keeps that a step is done.
+func (p progress) Done(ctx context.Context, step string) error {
+	return p.st.NoteStep(ctx, p.t.Job, step)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/device"
 	"amtmedic/amt/store"
 )
 
@@ -25,17 +26,8 @@ type Task struct {
 	Profile    Profile
 	// Known are the admin passwords that the firmware may have, the likeliest first.
 	Known []amt.Secret
-	// Password is to be set. Before it is sent, Progress.Store makes it durable.
+	// Password is to be set. Before it is sent, Progress.Before makes it durable.
 	Password amt.Secret
-}
-
-// Progress is how a Configurer keeps what it does. A task may end at any moment; the next one of the
-// same client begins with what is kept.
-type Progress interface {
-	// StorePassword makes the task's password durable. It comes before the password is sent.
-	StorePassword(ctx context.Context) error
-	// Step keeps that a step is done.
-	Step(ctx context.Context, name string) error
 }
 
 // Result is what a configuration left in the firmware, as a log-in afterwards saw it.
@@ -44,9 +36,10 @@ type Result struct {
 	Password amt.Secret // that the log-in was done with
 }
 
-// Configurer configures one client through its firmware. An error that is a Refusal names its reason.
+// Configurer configures one client through its firmware. A task may end at any moment; the next one of
+// the same client begins with what p keeps. An error that is a Refusal names its reason.
 type Configurer interface {
-	Configure(ctx context.Context, t Task, p Progress) (Result, error)
+	Configure(ctx context.Context, t Task, p device.Progress) (Result, error)
 }
 
 // WorkerOptions change how a worker works. Configurer is required.

@@ -15,19 +15,20 @@ import (
 	"unicode"
 
 	"amtmedic/amt"
+	"amtmedic/amt/device"
 	"amtmedic/amt/store"
 )
 
 // hands is a Configurer that a test plays.
 type hands struct {
 	mu       sync.Mutex
-	play     func(ctx context.Context, t Task, p Progress) error
+	play     func(ctx context.Context, t Task, p device.Progress) error
 	open     int
 	most     int
 	finished map[amt.UUID]int
 }
 
-func (h *hands) Configure(ctx context.Context, t Task, p Progress) (Result, error) {
+func (h *hands) Configure(ctx context.Context, t Task, p device.Progress) (Result, error) {
 	h.mu.Lock()
 	h.open++
 	h.most = max(h.most, h.open)
@@ -50,7 +51,7 @@ type works struct {
 }
 
 // work runs a worker until the test ends.
-func work(t *testing.T, o WorkerOptions, play func(context.Context, Task, Progress) error) *works {
+func work(t *testing.T, o WorkerOptions, play func(context.Context, Task, device.Progress) error) *works {
 	t.Helper()
 	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "core.db"), store.Options{})
 	if err != nil {
@@ -113,9 +114,9 @@ func (w *works) until(t *testing.T, i int, want store.State) store.Client {
 
 func TestWorkerConfiguresEveryClientOnce(t *testing.T) {
 	const n = 60
-	w := work(t, WorkerOptions{Sessions: 7}, func(ctx context.Context, t Task, p Progress) error {
+	w := work(t, WorkerOptions{Sessions: 7}, func(ctx context.Context, t Task, p device.Progress) error {
 		time.Sleep(time.Millisecond)
-		return errors.Join(p.StorePassword(ctx), p.Step(ctx, "admin"))
+		return errors.Join(p.Before(ctx, "admin"), p.Done(ctx, "admin"))
 	})
 	for i := range n {
 		w.name(t, i)
@@ -147,7 +148,7 @@ func TestWorkerKnowsThePassword(t *testing.T) {
 	var sent amt.Secret
 	var attempts atomic.Int32
 	second := make(chan Task, 1)
-	w := work(t, WorkerOptions{}, func(ctx context.Context, task Task, p Progress) error {
+	w := work(t, WorkerOptions{}, func(ctx context.Context, task Task, p device.Progress) error {
 		if attempts.Add(1) > 1 {
 			select {
 			case second <- task:
@@ -156,7 +157,7 @@ func TestWorkerKnowsThePassword(t *testing.T) {
 			return nil
 		}
 		sent = task.Password
-		if err := p.StorePassword(ctx); err != nil {
+		if err := p.Before(ctx, "admin"); err != nil {
 			return err
 		}
 		return errors.New("the line dropped")
@@ -182,7 +183,7 @@ func TestWorkerKnowsThePassword(t *testing.T) {
 }
 
 func TestWorkerDelays(t *testing.T) {
-	w := work(t, WorkerOptions{}, func(_ context.Context, task Task, _ Progress) error {
+	w := work(t, WorkerOptions{}, func(_ context.Context, task Task, _ device.Progress) error {
 		switch task.Job.UUID {
 		case client(1):
 			panic("a fault")
@@ -211,7 +212,7 @@ func TestWorkerDelays(t *testing.T) {
 // A stop gives what is not done back to the queue, and another worker ends it.
 func TestWorkerStops(t *testing.T) {
 	begun := make(chan struct{}, 1)
-	w := work(t, WorkerOptions{}, func(ctx context.Context, _ Task, _ Progress) error {
+	w := work(t, WorkerOptions{}, func(ctx context.Context, _ Task, _ device.Progress) error {
 		begun <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()

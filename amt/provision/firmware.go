@@ -1,0 +1,114 @@
+package provision
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"amtmedic/amt"
+	"amtmedic/amt/device"
+	"amtmedic/amt/tlspsk"
+)
+
+// The ports of a client's firmware.
+const (
+	portPlain = 16992
+	portTLS   = 16993
+)
+
+// adminUser is the account that every firmware has.
+const adminUser = "admin"
+
+// setupHours is how long the setup window is held open for a session.
+const setupHours = 1
+
+// Firmware configures clients through their own firmware: TLS to port 16993 of the hello's address,
+// with the pair of its PID or with the provisioning certificate, and WS-Man inside.
+type Firmware struct {
+	// Certificate gives the settings of a session with a Remote Configuration client; nil: this server
+	// has no provisioning certificate.
+	Certificate func(t Task) (*tls.Config, error)
+	// Dial opens TCP connections; nil is a net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Settle is how long a client may take to come back after its commit; zero is 90 s.
+	Settle time.Duration
+}
+
+// Configure implements Configurer.
+func (f *Firmware) Configure(ctx context.Context, t Task, p device.Progress) (Result, error) {
+	o := device.Options{Address: at(t, portTLS), Dial: f.Dial}
+	switch t.Method {
+	case amt.PSK:
+		identity, key := tlspsk.PlainPair(string(t.Pair.PID), t.Pair.PPS.Reveal())
+		o.PSK = &tlspsk.Config{Identity: identity, Key: func(string) ([]byte, bool) { return key, true }}
+	default:
+		if f.Certificate == nil {
+			return Result{}, &Refusal{Cause: "rc-cert-missing", Words: "this server has no provisioning certificate"}
+		}
+		var err error
+		if o.TLS, err = f.Certificate(t); err != nil {
+			return Result{}, err
+		}
+	}
+	session := device.Open(o)
+	d := device.NewWSMan(session)
+	defer func() { _ = d.Close() }()
+	r, err := device.Configure(ctx, d, f.settings(t), p)
+	if err != nil {
+		return Result{}, refusalOf(err)
+	}
+	return Result{Version: r.Identity.Version.String(), Password: t.Password}, nil
+}
+
+func (f *Firmware) settings(t Task) device.Settings {
+	host, domain, _ := strings.Cut(t.Properties.FQDN, ".")
+	s := device.Settings{UUID: t.Job.UUID, Hours: setupHours, Settle: f.Settle,
+		Names: device.Names{Host: host, Domain: domain},
+		Admin: device.Login{User: adminUser, Password: t.Password},
+		Reopen: func(logins ...device.Login) device.Device {
+			return device.NewWSMan(device.Open(device.Options{Address: at(t, portPlain), Logins: logins, Dial: f.Dial}))
+		}}
+	for _, k := range t.Known {
+		s.Known = append(s.Known, device.Login{User: adminUser, Password: k})
+	}
+	if t.Method == amt.PKI {
+		s.MEBx = t.Password // it still has the factory one, with which anybody could undo the setup
+	}
+	return s
+}
+
+func at(t Task, port int) string {
+	return net.JoinHostPort(t.Job.Address.String(), strconv.Itoa(port))
+}
+
+// causes names the cause of the catalogue for what ended a session.
+var causes = map[device.Kind]string{
+	device.KindKey: "rc-pps-mismatch", device.KindPID: "rc-pps-mismatch",
+	device.KindSuite: "rc-tls-version", device.KindVersion: "rc-tls-version",
+	device.KindUnreachable: "rc-return-path-blocked", device.KindReset: "rc-return-path-blocked", device.KindTimeout: "rc-return-path-blocked",
+	device.KindLogin: "rc-admin-password-mismatch", device.KindClient: "rc-uuid-duplicate", device.KindOTP: "rc-otp-mismatch",
+	device.KindState: "rc-already-provisioned",
+}
+
+// refusalOf gives the reason of a delayed entry. Where the session ended decides it; what the catalogue
+// has no cause for is a configuration that stopped in the middle.
+func refusalOf(err error) error {
+	var e *device.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	r := &Refusal{Cause: "rc-half-provisioned", Words: "the configuration stopped at " + e.Step, Err: err}
+	if cause := causes[e.Kind]; cause != "" {
+		r.Cause, r.Words = cause, fmt.Sprintf("the session ended at %s (%s)", e.Op, e.Kind)
+	}
+	r.Log = err.Error()
+	if e.Hint != "" {
+		r.Log += "; next: " + e.Hint
+	}
+	return r
+}
