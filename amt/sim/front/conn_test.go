@@ -110,6 +110,25 @@ func TestTooManySessionsAreReset(t *testing.T) {
 	if _, err := dial(t, at).Read(make([]byte, 1)); err == nil {
 		t.Error("one more was taken")
 	}
+	b.CloseSessions()
+	eventually(t, "nothing is counted", func() bool { return b.s.open.Load() == 0 })
+	if s := ask(t, dial(t, at), "/"); !strings.Contains(s, "303") {
+		t.Errorf("afterwards: %s", s)
+	}
+}
+
+// TestHandshakesCount: who connects and says nothing is bounded too.
+func TestHandshakesCount(t *testing.T) {
+	b := startAt(t, "9.0", View{State: "in", TLS: SetupTLS}, Options{AnyPort: true, MaxSessions: 3, HandshakeTime: 3 * time.Second})
+	_, at, _ := b.Addresses()
+	for range 3 {
+		dial(t, at)
+	}
+	eventually(t, "they are counted", func() bool { return b.s.open.Load() == 3 })
+	if _, err := dial(t, at).Read(make([]byte, 1)); err == nil {
+		t.Error("one more was taken")
+	}
+	eventually(t, "their time is over", func() bool { return b.s.open.Load() == 0 })
 }
 
 func TestPortsFollowTheState(t *testing.T) {

@@ -64,8 +64,8 @@ func (s *Server) faultAt(at Step, conn net.Conn) bool {
 
 // part ends a connection in order: the other side sees an end, and no reset for what it still says.
 func part(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.CloseWrite()
+	if w, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = w.CloseWrite()
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
 	_, _ = io.Copy(io.Discard, io.LimitReader(conn, 64<<10))

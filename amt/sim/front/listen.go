@@ -141,10 +141,12 @@ func (c *Client) serve(raw net.Conn, port uint16) {
 	v := c.host.View()
 	open := port == PortPlain && v.Plain || port == PortTLS && v.TLS != NoTLS
 	s := &session{Conn: raw, raw: raw, c: c, secure: port == PortTLS}
-	if !open || c.Sessions() >= c.s.opt.MaxSessions {
+	if !open || !c.count() {
 		reset(raw)
 		return
 	}
+	s.raw = &counted{Conn: raw, c: c}
+	raw, s.Conn = s.raw, s.raw
 	if !c.s.faultAt(AtConnect, raw) || s.secure && !c.s.faultAt(AtTLS, raw) {
 		return
 	}
@@ -171,8 +173,8 @@ func (c *Client) serve(raw net.Conn, port uint16) {
 
 // reset ends a connection at once, with RST where the system can.
 func reset(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
+	if l, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+		_ = l.SetLinger(0)
 	}
 	_ = conn.Close()
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"amtmedic/amt"
@@ -36,7 +37,8 @@ type Options struct {
 
 	HandshakeTime time.Duration // bounds a TLS handshake; zero is 15 s
 	IdleTime      time.Duration // how long a session may stand between requests; zero is 20 s
-	MaxSessions   int           // of one client at a time; zero is 16, more are reset
+	MaxSessions   int           // of one client at a time; zero is 16, more connections are reset
+	MaxAll        int           // the same for all clients together; zero is 4096
 
 	Now func() time.Time // nil is time.Now
 	// Saw is told what happens, from many goroutines; nil is nobody.
@@ -75,6 +77,7 @@ type Server struct {
 	life context.Context // ends with Run; connections hang on it, which outlive no call
 	end  context.CancelFunc
 	wg   sync.WaitGroup
+	open atomic.Int32 // connections
 
 	mu      sync.Mutex
 	closed  bool
@@ -87,7 +90,7 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	o.HandshakeTime = cmp.Or(o.HandshakeTime, 15*time.Second)
 	o.IdleTime = cmp.Or(o.IdleTime, 20*time.Second)
-	o.MaxSessions = cmp.Or(o.MaxSessions, 16)
+	o.MaxSessions, o.MaxAll = cmp.Or(o.MaxSessions, 16), cmp.Or(o.MaxAll, 4096)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -126,6 +129,7 @@ type Client struct {
 	tls    net.Listener
 	ping   net.PacketConn
 	gone   bool
+	open   int // connections, those whose handshake runs included
 	live   map[*session]struct{}
 	own    *certificate
 }

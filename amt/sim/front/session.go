@@ -18,6 +18,52 @@ type session struct {
 	once     sync.Once
 }
 
+// counted is a connection that counts as long as it is open.
+type counted struct {
+	net.Conn
+	c    *Client
+	once sync.Once
+}
+
+// count lets one more connection in, unless there are too many of this client, or of all.
+func (c *Client) count() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open >= c.s.opt.MaxSessions || int(c.s.open.Load()) >= c.s.opt.MaxAll {
+		return false
+	}
+	c.open++
+	c.s.open.Add(1)
+	return true
+}
+
+// Close closes the connection.
+func (k *counted) Close() error {
+	k.once.Do(func() {
+		k.c.mu.Lock()
+		k.c.open--
+		k.c.mu.Unlock()
+		k.c.s.open.Add(-1)
+	})
+	return k.Conn.Close()
+}
+
+// CloseWrite ends this side.
+func (k *counted) CloseWrite() error {
+	if w, ok := k.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
+
+// SetLinger says what a close does with what was not sent yet.
+func (k *counted) SetLinger(sec int) error {
+	if l, ok := k.Conn.(interface{ SetLinger(sec int) error }); ok {
+		return l.SetLinger(sec)
+	}
+	return nil
+}
+
 // Close ends the session, in order.
 func (s *session) Close() error {
 	s.leave()

@@ -190,13 +190,6 @@ func run(t *testing.T, input, name string, args ...string) string {
 	return string(out)
 }
 
-// authority makes certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *rsa.PrivateKey
-	next int64
-}
-
 var testKey = sync.OnceValue(func() *rsa.PrivateKey {
 	k, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
