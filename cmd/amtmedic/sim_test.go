@@ -213,8 +213,11 @@ cat leaf.key leaf.pem root.pem > all.pem`
 func wsmanCall(class, method, input string) string {
 	const schema = "http://intel.com/wbem/wscim/1/amt-schema/1/"
 	action, body := schema+class+"/"+method, "<r:"+method+`_INPUT xmlns:r="`+schema+class+`">`+input+"</r:"+method+"_INPUT>"
-	if method == "Get" {
+	switch method {
+	case "Get":
 		action, body = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Get", ""
+	case "Put":
+		action, body = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Put", "<r:"+class+` xmlns:r="`+schema+class+`">`+input+"</r:"+class+">"
 	}
 	return `<Envelope xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" xmlns="http://www.w3.org/2003/05/soap-envelope">` +
 		"<Header><a:Action>" + action + "</a:Action><a:To>/wsman</a:To><w:ResourceURI>" + schema + class + "</w:ResourceURI><a:MessageID>1</a:MessageID>" +
