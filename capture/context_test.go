@@ -211,8 +211,8 @@ func TestDHCP(t *testing.T) {
 	b[0], b[1], b[2] = 2, 1, 6
 	copy(b[16:], []byte{10, 20, 0, 7})
 	copy(b[28:], []byte{0, 0x16, 0x76, 1, 2, 3})
-	opts, _ := hex.DecodeString("63825363" + "350105" + "060801010101" + "0a010035" + "0f0c" + hex.EncodeToString([]byte("corp.example")) + "00" + "0504" + "0a010036" + "ff")
-	want := &DHCP{"ack", "00:16:76:01:02:03", "10.20.0.7", "corp.example", []string{"1.1.1.1", "10.1.0.53"}, []string{"10.1.0.54"}}
+	opts, _ := hex.DecodeString("63825363" + "3c08" + hex.EncodeToString([]byte("MSFT 5.0")) + "350105" + "060801010101" + "0a010035" + "0f0c" + hex.EncodeToString([]byte("corp.example")) + "00" + "0504" + "0a010036" + "ff")
+	want := &DHCP{"ack", "00:16:76:01:02:03", "10.20.0.7", "corp.example", []string{"1.1.1.1", "10.1.0.53"}, []string{"10.1.0.54"}, "MSFT 5.0"}
 	got, err := parseDHCP(append(b, opts...))
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)

@@ -15,6 +15,7 @@ const (
 	optDomain     = 15
 	optMessage    = 53
 	optOverload   = 52
+	optVendor     = 60
 	optPad        = 0
 	optEnd        = 255
 )
@@ -73,6 +74,8 @@ func (d *DHCP) options(o []byte) (overload byte) {
 			d.Names = appendAddrs(d.Names, v)
 		case optDomain:
 			d.Suffix = strings.TrimRight(strings.ToValidUTF8(string(v), "?"), "\x00")
+		case optVendor:
+			d.Vendor = printable(v)
 		case optOverload:
 			if len(v) == 1 {
 				overload = v[0]

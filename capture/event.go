@@ -85,6 +85,7 @@ type DHCP struct {
 	Suffix string   `json:"suffix"` // option 15
 	DNS    []string `json:"dns"`    // option 6
 	Names  []string `json:"names"`  // option 5, IEN 116 name servers
+	Vendor string   `json:"vendor"` // option 60, how the client calls itself; empty in answers
 }
 
 // wireEvent is the JSON form.

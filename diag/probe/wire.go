@@ -50,7 +50,7 @@ func WireFile(w Wire) Probe {
 	if w.Open == nil {
 		w.Open = func(warn func(string)) (capture.Source, error) { return capture.OpenFile(w.Name, warn) }
 	}
-	p.Run = func(ctx context.Context, r Report) error { return w.run(ctx, r, &w.Name, time.Time{}) }
+	p.Run = func(ctx context.Context, r Report) error { return w.run(ctx, r, time.Time{}) }
 	return p
 }
 
@@ -72,43 +72,47 @@ func WireLive(w Wire) Probe {
 			return capture.OpenLive(w.Name, capture.LiveOptions{Ports: w.Ports, Warn: warn})
 		}
 	}
-	p.Run = func(ctx context.Context, r Report) error {
-		ref := ""
-		if open := w.Open; w.Record != nil {
-			w.Open = func(warn func(string)) (src capture.Source, err error) {
-				src, ref, err = w.recording(open, warn)
-				return src, err
-			}
-		}
-		return w.run(ctx, r, &ref, time.Now().Add(w.For))
-	}
+	p.Run = func(ctx context.Context, r Report) error { return w.run(ctx, r, time.Now().Add(w.For)) }
 	return p
 }
 
 // mostRecorded bounds the recording of one watch, but for packets of hellos.
 const mostRecorded = 64 << 20
 
-// recording opens the source with its packets also going into the case.
-func (w *Wire) recording(open func(func(string)) (capture.Source, error), warn func(string)) (capture.Source, string, error) {
-	src, err := open(warn)
-	if err != nil {
-		return nil, "", err
+// recording begins the file of the case for what src gives; nil when no packets are kept.
+func (w *Wire) recording(src capture.Source, warn func(string)) (capture.Sink, string) {
+	if w.Record == nil {
+		return nil, ""
 	}
 	file, ref, err := w.Record()
 	if err == nil {
-		link := capture.LinkEthernet
-		if l, ok := src.(interface{ Link() capture.LinkType }); ok {
-			link = l.Link()
-		}
 		var rec *capture.Recorder
-		rec, err = capture.RecordTo(file, capture.RecordOptions{Limit: mostRecorded, Ports: w.Ports, KeepOn: true, Warn: warn},
-			capture.RecordedInterface{Name: w.Name, Link: link})
+		rec, err = capture.RecordTo(file, capture.RecordOptions{Limit: mostRecorded, Ports: w.Ports, KeepOn: true, Warn: warn}, w.interfaces(src)...)
 		if err == nil {
-			return capture.Record(src, rec), ref, nil
+			return rec, ref
 		}
 	}
 	warn(fmt.Sprintf("the packets are not kept: %v", err))
-	return src, "", nil
+	return nil, ""
+}
+
+// interfaces describes where the packets of src come from.
+func (w *Wire) interfaces(src capture.Source) []capture.RecordedInterface {
+	if l, ok := src.(interface {
+		Interfaces() []capture.RecordedInterface
+	}); ok {
+		if list := l.Interfaces(); len(list) > 0 {
+			for i := range list {
+				list[i].Filter = "tcp port " + w.portText() + " and what explains it"
+			}
+			return list
+		}
+	}
+	link := capture.LinkEthernet
+	if l, ok := src.(interface{ Link() capture.LinkType }); ok {
+		link = l.Link()
+	}
+	return []capture.RecordedInterface{{Name: w.Name, Link: link}}
 }
 
 func (w *Wire) probe(cost Cost, what string) Probe {
@@ -119,7 +123,7 @@ func (w *Wire) probe(cost Cost, what string) Probe {
 		w.After = "nothing"
 	}
 	side := "wire." + string(w.Side) + "."
-	p := Probe{Check: "chk-window", What: what, Cost: cost, Gives: []string{"wire.back", "wire.back_dst"}}
+	p := Probe{Check: "chk-window", What: what, Cost: cost, Gives: []string{"wire.back", "wire.back_dst", "wire.mps", "client.prov_state"}}
 	for _, k := range []string{"syn", "synack", "rst", "fin", "icmp", "hello", "watch", "back"} {
 		p.Gives = append(p.Gives, side+k)
 	}
@@ -139,9 +143,8 @@ func (w *Wire) portText() string {
 	return strings.Join(s, ", ")
 }
 
-// run scans the source. ref, by which facts refer to it, is known once the source is open; until is
-// zero for a file.
-func (w *Wire) run(ctx context.Context, r Report, ref *string, until time.Time) error {
+// run scans the source; until is zero for a file.
+func (w *Wire) run(ctx context.Context, r Report, until time.Time) error {
 	src, err := w.Open(r.Saw)
 	if err != nil {
 		return err
@@ -149,9 +152,13 @@ func (w *Wire) run(ctx context.Context, r Report, ref *string, until time.Time) 
 	if c, ok := src.(interface{ Close() error }); ok {
 		defer func() { _ = c.Close() }()
 	}
-	file := *ref
+	file := w.Name
+	var keep capture.Sink
+	if !until.IsZero() { // facts refer to what is kept
+		keep, file = w.recording(src, r.Saw)
+	}
 	spy := &watched{Source: src}
-	g := &gatherer{w: w, r: r, file: file, clients: slices.Clone(w.Clients), seen: map[string]bool{}, count: map[string]int{}, latest: map[string]diag.Fact{}, others: map[netip.Addr]bool{}}
+	g := &gatherer{w: w, r: r, file: file, clients: slices.Clone(w.Clients), seen: map[string]bool{}, count: map[string]int{}, latest: map[string]diag.Fact{}, others: map[netip.Addr]bool{}, vendors: map[string]string{}}
 	scan, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !until.IsZero() {
@@ -167,7 +174,12 @@ func (w *Wire) run(ctx context.Context, r Report, ref *string, until time.Time) 
 		}
 	}
 	stats := capture.Stats{}
-	err = capture.Scan(scan, spy, capture.Options{Ports: w.Ports, File: file, Stats: &stats}, g.event)
+	opt := capture.Options{Ports: w.Ports, File: file, Stats: &stats, Note: g.note}
+	if keep != nil {
+		err = capture.ScanInto(scan, spy, keep, opt, g.event)
+	} else {
+		err = capture.Scan(scan, spy, opt, g.event)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -177,6 +189,16 @@ func (w *Wire) run(ctx context.Context, r Report, ref *string, until time.Time) 
 	first, last := spy.span(!until.IsZero())
 	g.end(first, last, stats, err)
 	return err
+}
+
+// Interfaces gives those of the source below, of which new ones can appear.
+func (s *watched) Interfaces() []capture.RecordedInterface {
+	if l, ok := s.Source.(interface {
+		Interfaces() []capture.RecordedInterface
+	}); ok {
+		return l.Interfaces()
+	}
+	return nil
 }
 
 // watched notes the times of the first and last packet that pass.

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -379,5 +380,78 @@ func TestWireLiveLoopback(t *testing.T) {
 		if !kinds[k] {
 			t.Errorf("no %s among %v, saw %q", k, r.facts, r.saw)
 		}
+	}
+}
+
+// arp records that a station claims an address.
+func (p *tape) arp(mac byte, addr netip.Addr) {
+	a := addr.As4()
+	b := append([]byte{255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, mac, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, mac}, a[:]...)
+	p.push(append(b, make([]byte, 28)...), nil)
+}
+
+// lease records a DHCP message of type 3 (request) or 5 (ack).
+func (p *tape) lease(kind byte, addr netip.Addr, vendor string) {
+	p.t.Helper()
+	b := make([]byte, 240)
+	b[0], b[1], b[2] = 1, 1, 6
+	copy(b[28:], []byte{2, 0, 10, 20, 0, 7})
+	copy(b[236:], []byte{0x63, 0x82, 0x53, 0x63})
+	b = append(b, 53, 1, kind)
+	from, to := netip.MustParseAddrPort("0.0.0.0:68"), netip.MustParseAddrPort("255.255.255.255:67")
+	if kind == 5 {
+		a := addr.As4()
+		copy(b[16:], a[:])
+		from, to = netip.MustParseAddrPort("10.20.0.1:67"), netip.MustParseAddrPort("255.255.255.255:68")
+	}
+	if vendor != "" {
+		b = append(append(b, 60, byte(len(vendor))), vendor...)
+	}
+	p.push(capture.FrameUDP(from, to, append(b, 255)))
+}
+
+// TestWireNotes makes facts of what packets tell beside events, and words of what has no fact.
+func TestWireNotes(t *testing.T) {
+	pong, err := hex.DecodeString("0600ff06000011be4007001000000157426130018120000000000000") // of MeshCentral 1.1.55: AMT 3.0, IN
+	if err != nil {
+		t.Fatal(err)
+	}
+	mps := netip.MustParseAddrPort("10.1.0.10:4433")
+	fill := func(p *tape) {
+		p.lease(3, atClient.Addr(), "MSFT 5.0")
+		p.lease(5, atClient.Addr(), "")
+		p.push(capture.FrameUDP(netip.AddrPortFrom(atClient.Addr(), 623), netip.AddrPortFrom(atServer.Addr(), 40000), pong))
+		p.push(capture.FrameUDP(netip.AddrPortFrom(stranger.Addr(), 623), netip.AddrPortFrom(atServer.Addr(), 40000), append(append([]byte{}, pong[:19]...), append([]byte{2}, pong[20:]...)...)))
+		p.arp(1, atClient.Addr())
+		p.arp(2, atClient.Addr())
+		fw := netip.AddrPortFrom(atClient.Addr(), 41000)
+		p.tcp(fw, mps, capture.SYN, 5, 0, nil)
+		p.tcp(mps, fw, capture.SYN|capture.ACK, 9, 6, nil)
+		p.tcp(fw, mps, capture.ACK, 6, 10, append([]byte{22, 3, 1, 0, 50}, make([]byte, 50)...))
+		p.tcp(mps, fw, capture.ACK, 10, 61, []byte{21, 3, 1, 0, 2, 2, 70})
+	}
+	for name, w := range map[string]Wire{"address known": {Clients: []netip.Addr{atClient.Addr()}}, "UUID known": {UUID: caseUUID}} {
+		t.Run(name, func(t *testing.T) {
+			p := newTape(t)
+			fill(p)
+			p.hello(atClient, pskHello(t))
+			w.Side = diag.AtClient
+			got, r := p.play(w)
+			for k, v := range map[string]any{"client.prov_state": "in", "wire.mps": "tls-version",
+				"wire.client.dhcp": map[string]any{"addr": "10.20.0.7", "by": "os", "suffix": "", "dns": []any{}}} {
+				if f := got[k]; len(f) != 1 || !reflect.DeepEqual(f[0].Value, v) || len(f[0].Evidence) != 1 {
+					t.Errorf("%s: %+v", k, f)
+				}
+			}
+			saw := strings.Join(r.saw, "\n")
+			for _, want := range []string{"10.20.0.7 is claimed by two stations", "state in, AMT 3.0", "tunnel of 10.20.0.7 to 10.1.0.10:4433: tls-alert 70 protocol_version by the server"} {
+				if !strings.Contains(saw, want) {
+					t.Errorf("%q is not told:\n%s", want, saw)
+				}
+			}
+			if strings.Contains(saw, stranger.Addr().String()) {
+				t.Errorf("the firmware of another client is told:\n%s", saw)
+			}
+		})
 	}
 }

@@ -33,11 +33,16 @@ type gatherer struct {
 	seen    map[string]bool     // keys without side of which a packet was seen
 	count   map[string]int      // facts reported of each key
 	latest  map[string]diag.Fact
+	vendors map[string]string   // vendor class by MAC address, as asked for a lease
+	notes   []capture.Note      // that wait as held does
 	enough  func(time.Duration) // live: what was waited for is there
 }
 
 func (g *gatherer) event(e capture.Event) {
-	client := clientOf(e)
+	if e.DHCP != nil && e.DHCP.Vendor != "" && len(g.vendors) < maxHeld {
+		g.vendors[e.DHCP.MAC] = e.DHCP.Vendor
+	}
+	client := e.Client()
 	if e.Kind == capture.KindHello && e.Hello != nil && !g.w.UUID.IsZero() && e.Hello.UUID == g.w.UUID && !slices.Contains(g.clients, client) {
 		g.adopt(client)
 	}
@@ -77,45 +82,23 @@ func (g *gatherer) adopt(client netip.Addr) {
 	held := g.held
 	g.held = nil
 	for _, e := range held {
-		if clientOf(e) == client {
+		if e.Client() == client {
 			g.report(e)
 		}
 	}
-}
-
-// clientOf gives the address of the client in an event.
-func clientOf(e capture.Event) netip.Addr {
-	switch e.Kind {
-	case capture.KindSYNACK, capture.KindRefused, capture.KindBack:
-		return e.Dst.Addr()
-	case capture.KindClosed:
-		if e.By == "server" {
-			return e.Dst.Addr()
-		}
-	case capture.KindUnreachable:
-		if e.Dst.Port() >= 16992 && e.Dst.Port() <= 16995 {
-			return e.Dst.Addr()
-		}
-	case capture.KindDHCP:
-		if e.DHCP != nil {
-			if a, err := netip.ParseAddr(e.DHCP.Addr); err == nil {
-				return a
-			}
-		}
+	notes := g.notes
+	g.notes = nil
+	for _, n := range notes {
+		g.note(n)
 	}
-	return e.Src.Addr()
 }
 
 func (g *gatherer) fact(e capture.Event, name string, value any) {
 	key := name
-	if !strings.HasPrefix(name, "wire.") {
+	if !strings.Contains(name, ".") {
 		key = "wire." + string(g.w.Side) + "." + name
 	}
-	ref := fmt.Sprintf("live#%d", e.Packet)
-	if g.file != "" {
-		ref = fmt.Sprintf("%s#%d", g.file, e.Packet)
-	}
-	f, err := diag.Make(diag.Fact{At: e.Time.UTC(), Vantage: g.w.Side, Key: key, Value: value, Evidence: diag.Evidence{ref}})
+	f, err := diag.Make(diag.Fact{At: e.Time.UTC(), Vantage: g.w.Side, Key: key, Value: value, Evidence: g.ref(e.Packet)})
 	if err != nil {
 		g.r.Saw(err.Error()) // bytes of the wire may hold what no fact can
 		return
@@ -225,7 +208,7 @@ func (g *gatherer) back(e capture.Event) {
 	if how != "" {
 		g.fact(e, "wire.back", how)
 	}
-	g.saw(e, "connection back to %s: %s", e.Dst, e.Outcome)
+	g.saw(e, "connection back to %s: %s", e.Dst, e.Words())
 }
 
 // dns reports questions for the server's name. An empty answer about IPv6 beside one about IPv4 is
@@ -241,7 +224,15 @@ func (g *gatherer) dns(e capture.Event) {
 	g.saw(e, "DNS %s → %s %s", e.DNS.QName, e.DNS.RCode, strings.Join(e.DNS.Addr, ", "))
 }
 
-// dhcp reports leases. Who asked, ME or system, cannot be told from the message.
+// systems begin the vendor class (RFC 2132 9.13) with which operating systems ask for a lease.
+var systems = []string{"MSFT ", "android-dhcp", "dhcpcd", "udhcp", "systemd"}
+
+func ofSystem(vendor string) bool {
+	return slices.ContainsFunc(systems, func(s string) bool { return strings.HasPrefix(vendor, s) })
+}
+
+// dhcp reports leases. Who asked is only known when the question said that it was a system: the ME
+// has the same MAC address.
 func (g *gatherer) dhcp(e capture.Event) {
 	if g.w.Side != diag.AtClient || e.DHCP == nil || e.DHCP.Type != "ack" {
 		return
@@ -249,6 +240,9 @@ func (g *gatherer) dhcp(e capture.Event) {
 	v := map[string]any{"suffix": e.DHCP.Suffix, "dns": append([]string{}, e.DHCP.DNS...)}
 	if e.DHCP.Addr != "" {
 		v["addr"] = e.DHCP.Addr
+	}
+	if vendor := g.vendors[e.DHCP.MAC]; ofSystem(vendor) {
+		v["by"] = "os"
 	}
 	g.fact(e, "dhcp", v)
 	suffix := "option 15 " + e.DHCP.Suffix
