@@ -78,15 +78,13 @@ func (w *Worker) passwords(ctx context.Context, t *Task) error {
 	}
 	t.Password = next
 	if t.Password.IsZero() {
-		t.Password = t.Pair.AdminPassword
-	}
-	if t.Password.IsZero() {
 		if t.Password, err = randomPassword(w.o.Random); err != nil {
 			return err
 		}
 	}
-	for _, p := range []amt.Secret{next, t.Pair.CurrentPassword, amt.NewSecret(factoryPassword), verified} {
-		if !p.IsZero() {
+	// Keying the pair set its admin password; a pair that was typed in by hand may have left the old one.
+	for _, p := range []amt.Secret{next, t.Pair.AdminPassword, t.Pair.CurrentPassword, amt.NewSecret(factoryPassword), verified} {
+		if !p.IsZero() && !slices.ContainsFunc(t.Known, p.Equal) { // firmware may count refused log-ins
 			t.Known = append(t.Known, p)
 		}
 	}

@@ -81,9 +81,22 @@ func (s *Store) Renew(ctx context.Context, worker string, lease time.Duration) e
 	})
 }
 
-// Release gives entries back to the queue unharmed: those of one worker, or with an empty name all
-// of them, which only the owner of the queue's lock may do. It gives their number.
+// ReleaseOrphans gives back the entries of workers that died with their process: whoever has the lock
+// of a file is alone. In a shared database the leases of the dead run out instead. It gives their
+// number.
+func (s *Store) ReleaseOrphans(ctx context.Context, l *QueueLock) (int, error) {
+	if l.f == nil {
+		return 0, nil
+	}
+	return s.release(ctx, "")
+}
+
+// Release gives the entries of a worker back to the queue unharmed. It gives their number.
 func (s *Store) Release(ctx context.Context, worker string) (int, error) {
+	return s.release(ctx, worker)
+}
+
+func (s *Store) release(ctx context.Context, worker string) (int, error) {
 	var n int64
 	err := s.write(ctx, func(t *tx) (err error) {
 		n, err = t.execN(`UPDATE csto_queue_entries SET claimed_by=NULL, lease_us=NULL WHERE claimed_by IS NOT NULL AND claimed_by=coalesce(nullif(?, ''), claimed_by)`, worker)

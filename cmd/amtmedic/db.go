@@ -14,7 +14,7 @@ type dbFlags struct{ db, keyFile *string }
 
 func addDB(fs *flag.FlagSet) dbFlags {
 	return dbFlags{
-		db:      fs.String("db", "", "database `FILE`; made when missing (default: core.db beside the cases)"),
+		db:      fs.String("db", "", "database `FILE`, made when missing, or postgres:// URL (default: core.db beside the cases)"),
 		keyFile: fs.String("key-file", os.Getenv("AMTMEDIC_KEY_FILE"), "`FILE` with the key that protects the secrets in the database (default: AMTMEDIC_KEY_FILE, else NAME.key beside the database)"),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -16,17 +17,27 @@ import (
 	"amtmedic/amt/store"
 )
 
-const serveHelp = `serve is the setup server without the workstation. This version receives hellos, keeps
-their clients in the database and queues them. It does NOT provision yet: queued clients
-stay unprovisioned. Log lines go to standard output as JSON; the one with msg "ready"
-names the address. It runs until SIGTERM or ctrl+c.
+const serveHelp = `serve is the setup server without the workstation: it receives hellos, keeps their clients in
+the database, and configures the ones that it has a name for: a row of the UUID map
+("amtmedic discover import"), or what the properties script or reverse DNS answers. A client
+that cannot be configured yet waits as a delayed entry with its reason; "amtmedic clients"
+shows it. Log lines go to standard output as JSON; the one with msg "ready" names the
+addresses. It runs until SIGTERM or ctrl+c.
+
+What it does with clients has met our own simulated firmware only.
 
 `
 
 func runServe(e *env, args []string) (int, error) {
-	fs := flags("serve [--db FILE] [--listen HOST:PORT] [--key-file FILE]")
+	fs := flags("serve [--db FILE|URL] [--listen HOST:PORT] [--key-file FILE] [--properties LIST] [--script FILE] [--sessions N] [--receive-only]")
 	db := addDB(fs)
-	listen := fs.String("listen", fmt.Sprintf(":%d", amt.HelloPort), "`HOST:PORT` to receive hellos on")
+	o := serveOptions{
+		listen:   fs.String("listen", fmt.Sprintf(":%d", amt.HelloPort), "`HOST:PORT` to receive hellos on"),
+		sources:  fs.String("properties", "", "`LIST` of where names come from, in this order: map, script, dns (default: map, and script where --script is given)"),
+		script:   fs.String("script", "", "properties script, `FILE`: gets UUID, address, method, PID; answers JSON with fqdn, profile, ou"),
+		sessions: fs.Int("sessions", 32, "clients that are configured at once, `N`"),
+		receive:  fs.Bool("receive-only", false, "receive and queue hellos, configure nobody"),
+	}
 	later := map[string]*string{}
 	for _, name := range []string{"web", "config", "provisioning-cert"} {
 		later[name] = fs.String(name, "", "not in this version")
@@ -40,11 +51,13 @@ func runServe(e *env, args []string) (int, error) {
 		return exitUsage, err
 	case len(rest) > 0:
 		return exitUsage, misuse(fs, "serve takes no operand; the database goes to --db")
+	case *o.sessions < 1:
+		return exitUsage, misuse(fs, "--sessions is a number above 0")
 	}
 	for name, value := range later {
 		if *value != "" {
 			return exitUsage, &amt.Error{Op: "serve", Subject: "--" + name, Err: store.ErrNotHere,
-				Hint: "this version receives, keeps and queues hellos; leave the flag out"}
+				Hint: "leave the flag out"}
 		}
 	}
 	st, err := db.open(e)
@@ -52,23 +65,81 @@ func runServe(e *env, args []string) (int, error) {
 		return stopped(e, err)
 	}
 	defer func() { _ = st.Close() }()
-	return serve(e, st, *listen)
+	sources, err := o.properties(st)
+	if err != nil {
+		return exitUsage, err
+	}
+	return serve(e, st, o, sources)
 }
 
-func serve(e *env, st *store.Store, listen string) (int, error) {
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	listen, sources, script *string
+	sessions                *int
+	receive                 *bool
+}
+
+// properties gives the sources of names in the order that was asked for.
+func (o serveOptions) properties(st *store.Store) ([]provision.PropertySource, error) {
+	list := *o.sources
+	if list == "" {
+		list = "map"
+		if *o.script != "" {
+			list = "map,script"
+		}
+	}
+	var out []provision.PropertySource
+	for _, name := range strings.Split(list, ",") {
+		switch strings.TrimSpace(name) {
+		case "map":
+			out = append(out, provision.FromMap(st))
+		case "dns":
+			out = append(out, provision.FromDNS(net.DefaultResolver))
+		case "script":
+			if *o.script == "" {
+				return nil, &amt.Error{Op: "serve", Subject: "--properties", Err: errors.New("no properties script is named"), Hint: "name it with --script FILE"}
+			}
+			if err := provision.CheckScript(*o.script); err != nil {
+				return nil, &amt.Error{Op: "serve", Subject: "--script", Err: err, Hint: "it has to be a file that this account may execute"}
+			}
+			out = append(out, provision.FromScript(*o.script, 0))
+		default:
+			return nil, &amt.Error{Op: "serve", Subject: "--properties", Err: fmt.Errorf("%q is no source of names", plain(name)), Hint: "it takes map, script and dns, parted by commas"}
+		}
+	}
+	return out, nil
+}
+
+func serve(e *env, st *store.Store, o serveOptions, sources []provision.PropertySource) (int, error) {
 	lock, err := st.LockQueue(owner())
 	if err != nil {
 		return exitFound, err
 	}
 	defer func() { _ = lock.Release() }()
-	ln, err := (&net.ListenConfig{}).Listen(e.ctx, "tcp", listen)
+	if _, err := st.ReleaseOrphans(e.ctx, lock); err != nil {
+		return stopped(e, err)
+	}
+	ln, err := (&net.ListenConfig{}).Listen(e.ctx, "tcp", *o.listen)
 	if err != nil {
-		return stopped(e, listenError(listen, err))
+		return stopped(e, listenError(*o.listen, err))
 	}
 	log := slog.New(slog.NewJSONHandler(e.stdout, &slog.HandlerOptions{ReplaceAttr: utc}))
-	log.Info("ready", "listen", ln.Addr().String(), "db", st.Path(), "process", os.Getpid(), "provisions", false)
-	if err := provision.New(st, provision.Options{Log: log}).Serve(e.ctx, ln); err != nil {
-		return exitFound, &amt.Error{Op: "serve", Subject: listen, Err: err}
+	log.Info("ready", "listen", ln.Addr().String(), "db", st.Path(), "process", os.Getpid(), "provisions", !*o.receive)
+	so := provision.Options{Log: log}
+	work := func() error { return nil }
+	if !*o.receive {
+		w := provision.NewWorker(st, provision.WorkerOptions{Sessions: *o.sessions, Configurer: &provision.Firmware{}, Sources: sources, Log: log})
+		so.OnEvent = func(provision.Event) { w.Wake() }
+		work = func() error { return w.Run(e.ctx) }
+	}
+	worked := make(chan error, 1)
+	go func() { worked <- work() }()
+	err = provision.New(st, so).Serve(e.ctx, ln)
+	if err != nil {
+		return exitFound, &amt.Error{Op: "serve", Subject: *o.listen, Err: err}
+	}
+	if err := <-worked; err != nil {
+		return exitFound, &amt.Error{Op: "work the queue", Subject: st.Path(), Err: err}
 	}
 	log.Info("stopped")
 	return exitOK, nil
