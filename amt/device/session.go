@@ -324,6 +324,9 @@ func (s *Session) dialError(parent context.Context, err error) *Error {
 	if parent.Err() != nil {
 		return s.failure("connect", contextKind(parent.Err()), err)
 	}
+	if isClosed(err) {
+		return s.failure("connect", KindReset, err) // the reset came with the connection
+	}
 	e := s.failure("connect", KindUnreachable, err)
 	if isTimeout(err) {
 		e.Err = fmt.Errorf("no answer within %v: %w", s.o.DialTime, err)

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"amtmedic/amt/wsman"
@@ -34,22 +35,25 @@ type store struct {
 
 func (d *wsmanDevice) readStore(ctx context.Context) (*store, error) {
 	s := &store{}
-	err := errors.Join(
-		each(ctx, d, wsman.ClassTLS, func(n *wsman.Node) error {
-			v, err := wsman.ReadTLSSetting(n)
-			s.settings = append(s.settings, v)
-			return err
-		}),
-		each(ctx, d, wsman.ClassTLSContext, func(n *wsman.Node) (err error) {
-			s.inUse, err = wsman.ContextCertificate(n)
-			return err
-		}),
-		each(ctx, d, wsman.ClassCertificate, func(n *wsman.Node) error {
-			v, err := wsman.ReadCertificate(n)
-			s.certs = append(s.certs, v)
-			return err
-		}))
-	return s, err
+	err := each(ctx, d, wsman.ClassTLS, func(n *wsman.Node) error {
+		v, err := wsman.ReadTLSSetting(n)
+		s.settings = append(s.settings, v)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err = each(ctx, d, wsman.ClassTLSContext, func(n *wsman.Node) (err error) {
+		s.inUse, err = wsman.ContextCertificate(n)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	return s, each(ctx, d, wsman.ClassCertificate, func(n *wsman.Node) error {
+		v, err := wsman.ReadCertificate(n)
+		s.certs = append(s.certs, v)
+		return err
+	})
 }
 
 func (d *wsmanDevice) readKeys(ctx context.Context, s *store) error {
@@ -142,8 +146,16 @@ func (d *wsmanDevice) fits(c *x509.Certificate, t TLS) bool {
 		(t.Name == "" || c.VerifyHostname(t.Name) == nil)
 }
 
-// certify has a key made, signed and put to use.
+// certify has a key made, signed and put to use, or puts to use what an earlier session left.
 func (d *wsmanDevice) certify(ctx context.Context, s *store, t TLS) error {
+	if err := d.readKeys(ctx, s); err != nil {
+		return err
+	}
+	for _, c := range s.certs {
+		if cert, err := x509.ParseCertificate(c.DER); err == nil && !c.Root && s.hasKey(cert) && d.fits(cert, t) {
+			return d.use(ctx, s, c.ID)
+		}
+	}
 	pair, err := d.freeKey(ctx, s, t)
 	if err != nil {
 		return err
@@ -166,9 +178,6 @@ func (d *wsmanDevice) certify(ctx context.Context, s *store, t TLS) error {
 // freeKey gives a key pair that no certificate belongs to: one that an earlier session had made, or a
 // new one.
 func (d *wsmanDevice) freeKey(ctx context.Context, s *store, t TLS) (wsman.KeyPair, error) {
-	if err := d.readKeys(ctx, s); err != nil {
-		return wsman.KeyPair{}, err
-	}
 	for _, k := range s.keys {
 		if !s.bound(k.Key) {
 			return k, nil
@@ -206,6 +215,13 @@ func (d *wsmanDevice) addKey(ctx context.Context, t TLS) (wsman.KeyPair, error) 
 	return wsman.KeyPair{ID: ref.Key("InstanceID"), Key: x509.MarshalPKCS1PublicKey(&key.PublicKey)}, nil
 }
 
+// hasKey reports whether the key of a certificate is one of the client's.
+func (s *store) hasKey(c *x509.Certificate) bool {
+	return slices.ContainsFunc(s.keys, func(k wsman.KeyPair) bool {
+		return len(k.Key) > 0 && bytes.Contains(c.RawSubjectPublicKeyInfo, k.Key)
+	})
+}
+
 // bound reports whether a certificate holds the key.
 func (s *store) bound(pkcs1 []byte) bool {
 	for _, c := range s.certs {
@@ -225,15 +241,28 @@ func (d *wsmanDevice) generate(ctx context.Context) (wsman.KeyPair, error) {
 		if err == nil {
 			return d.readKey(ctx, n)
 		}
-		var ret *wsman.ReturnError
-		if !errors.As(err, &ret) || !wsman.NotReady(ret.Code) || try == keyTries {
+		if !busy(err) || try == keyTries {
 			return wsman.KeyPair{}, err
 		}
-		if err := d.o.Wait(ctx, wait); err != nil {
-			return wsman.KeyPair{}, d.failure(wsman.ClassKeys+"."+method, contextKind(err), fmt.Errorf("still not ready: %w", ret))
+		if ended := d.o.Wait(ctx, wait); ended != nil {
+			return wsman.KeyPair{}, d.failure(wsman.ClassKeys+"."+method, contextKind(ended), fmt.Errorf("still not ready: %w", err))
 		}
 		wait = min(2*wait, keyWaitMost)
 	}
+}
+
+// busy reports whether firmware may make a key a little later: its return value says so, or it gives
+// up with a fault of its own side. MeshCentral asks again after both, up to 20 times.
+func busy(err error) bool {
+	var ret *wsman.ReturnError
+	var f *wsman.Fault
+	switch {
+	case errors.As(err, &ret):
+		return wsman.NotReady(ret.Code)
+	case errors.As(err, &f):
+		return f.Code == "Receiver"
+	}
+	return false
 }
 
 func (d *wsmanDevice) readKey(ctx context.Context, n *wsman.Node) (wsman.KeyPair, error) {
