@@ -164,7 +164,6 @@ type played struct {
 	over chan struct{} // closed when everything was handed on
 	once sync.Once
 	more chan frame
-	n    uint64
 }
 
 func (p *played) Run(ctx context.Context, fn func(*capture.Packet) error) error {

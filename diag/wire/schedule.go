@@ -81,11 +81,9 @@ func Expect(tries []Try) (Schedule, bool) {
 	total := 0
 	for _, p := range form {
 		if total += p.n; total > n+1 && len(s.Later) < 2 {
-			d, more := offset(form, total)
-			if !more {
-				d, _ = offset(form, total-1)
+			if d, more := offset(form, total); more {
+				s.Later = append(s.Later, start.Add(d))
 			}
-			s.Later = append(s.Later, start.Add(d))
 		}
 	}
 	end, _ := offset(form, total-1)

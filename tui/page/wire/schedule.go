@@ -82,7 +82,7 @@ func (p *Page) marks(s wire.Schedule) []mark {
 	}
 	out = append(out, next)
 	for _, at := range s.Later {
-		if at.After(s.Next) && at.Before(s.Quiet) {
+		if at.After(s.Next) {
 			out = append(out, mark{at, "○", "", theme.Muted})
 		}
 	}

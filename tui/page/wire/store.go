@@ -21,6 +21,7 @@ type store struct {
 	hellos []int        // those of hellos among them
 	tries  map[owner][]wire.Try
 	ids    map[owner][]int // of the tries
+	count  map[diag.Vantage]int
 
 	side  diag.Vantage // empty: both
 	words []string     // of the filter, in lower case
@@ -34,7 +35,7 @@ type owner struct {
 }
 
 func newStore(text func(*wire.Line) string) *store {
-	return &store{tries: map[owner][]wire.Try{}, ids: map[owner][]int{}, text: text}
+	return &store{tries: map[owner][]wire.Try{}, ids: map[owner][]int{}, count: map[diag.Vantage]int{}, text: text}
 }
 
 // at gives a line by its ID; nil when it is not there.
@@ -68,6 +69,7 @@ func (s *store) take(b wire.Batch) {
 		known := s.lines[i] != nil
 		s.lines[i], s.low[i] = l, ""
 		if !known {
+			s.count[l.Side]++
 			s.try(l)
 		}
 		if s.shown[i] || !s.fits(l) {
@@ -87,6 +89,11 @@ func (s *store) forget(first int) {
 	n := min(first-s.base, len(s.lines))
 	if n <= 0 {
 		return
+	}
+	for _, l := range s.lines[:n] {
+		if l != nil {
+			s.count[l.Side]--
+		}
 	}
 	s.lines, s.low, s.shown, s.base = s.lines[n:], s.low[n:], s.shown[n:], s.base+n
 	gone := func(id int) bool { return id < s.base }
@@ -143,6 +150,17 @@ func (s *store) show(side diag.Vantage, filter string) {
 		}
 	}
 	s.order, s.hellos = s.merge(nil, fresh), s.merge(nil, hellos)
+}
+
+// total is how many lines the side that is shown has.
+func (s *store) total() int {
+	n := 0
+	for side, k := range s.count {
+		if s.side == "" || s.side == side {
+			n += k
+		}
+	}
+	return n
 }
 
 // retext forgets what the filter looked through: names are shown in another way now.

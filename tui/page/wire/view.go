@@ -128,7 +128,7 @@ func (p *Page) head(w int) string {
 		if p.typing {
 			typed = p.filter.View(p.env.Theme, max(8, w-30))
 		}
-		return text.Sides("   / "+typed, p.env.Paint(theme.Muted, fmt.Sprintf("%s of %s", thousands(uint64(len(p.store.order))), thousands(uint64(len(p.store.lines))))), w-1)
+		return text.Sides("   / "+typed, p.env.Paint(theme.Muted, fmt.Sprintf("%s of %s", thousands(uint64(len(p.store.order))), thousands(uint64(p.store.total())))), w-1)
 	}
 	c := p.columns(w)
 	s := text.Fit("time", c.time)
