@@ -99,25 +99,24 @@ func (r *ring) drain(ctx context.Context, fn func(*frame) error) error {
 }
 
 func (r *ring) walk(block []byte, fn func(*frame) error) error {
-	word := binary.NativeEndian.Uint32
-	at := int(word(block[blkFirst:]))
+	at := int(binary.NativeEndian.Uint32(block[blkFirst:]))
 	var f frame
-	for range word(block[blkCount:]) {
+	for range binary.NativeEndian.Uint32(block[blkCount:]) {
 		if at < 0 || at+pktFullSize > len(block) {
 			return fmt.Errorf("packet ring: header at %d is outside its block", at)
 		}
 		h := block[at:]
-		from, n := int(binary.NativeEndian.Uint16(h[pktMAC:])), int(word(h[pktSnap:]))
+		from, n := int(binary.NativeEndian.Uint16(h[pktMAC:])), int(binary.NativeEndian.Uint32(h[pktSnap:]))
 		if n < 0 || from+n > len(h) {
 			return fmt.Errorf("packet ring: packet at %d is outside its block", at)
 		}
-		f.data, f.orig = r.retag(h, h[from:from+n], int(word(h[pktLen:])))
-		f.at = time.Unix(int64(word(h[pktSec:])), int64(word(h[pktNano:])))
-		f.index, f.kind, f.packetType = int32(word(h[pktIndex:])), binary.NativeEndian.Uint16(h[pktKind:]), h[pktType]
+		f.data, f.orig = r.retag(h, h[from:from+n], int(binary.NativeEndian.Uint32(h[pktLen:])))
+		f.at = time.Unix(int64(binary.NativeEndian.Uint32(h[pktSec:])), int64(binary.NativeEndian.Uint32(h[pktNano:])))
+		f.index, f.kind, f.packetType = int32(binary.NativeEndian.Uint32(h[pktIndex:])), binary.NativeEndian.Uint16(h[pktKind:]), h[pktType]
 		if err := fn(&f); err != nil {
 			return err
 		}
-		step := int(word(h[pktNext:]))
+		step := int(binary.NativeEndian.Uint32(h[pktNext:]))
 		if step == 0 {
 			return nil
 		}
