@@ -46,6 +46,8 @@ func TestMain(m *testing.M) {
 			}
 		}()
 		report(Run(context.Background(), realOptions(f)))
+	case "wire":
+		report(watchFile(os.Getenv("AMTMEDIC_TEST_PACKETS")))
 	case "cancelled":
 		ctx, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		defer stop()
