@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -65,8 +66,9 @@ func (c *configuration) look(ctx context.Context, rounds int) (outcome Outcome, 
 	defer cancel()
 	wait := lookFirst
 	for round := 1; ; round++ {
+		// A client that refuses all log-ins has answered: asking on would only count attempts.
 		outcome, why = c.ask(ctx)
-		if outcome != UnknownCommit || round == rounds {
+		if outcome != UnknownCommit || round == rounds || refused(why) {
 			return outcome, why
 		}
 		if err := c.s.Wait(ctx, wait); err != nil {
@@ -92,6 +94,15 @@ func (c *configuration) ask(ctx context.Context) (Outcome, error) {
 		return outcomeOf(state)
 	}
 	return UnknownCommit, fmt.Errorf("as after the commit: %w; as during setup: %w", err1, err2)
+}
+
+// refused reports whether one of two errors that were joined is a refused log-in.
+func refused(err error) bool {
+	var many interface{ Unwrap() []error }
+	if errors.As(err, &many) {
+		return slices.ContainsFunc(many.Unwrap(), func(e error) bool { return KindOf(e) == KindLogin })
+	}
+	return KindOf(err) == KindLogin
 }
 
 func outcomeOf(s State) (Outcome, error) {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"amtmedic/amt/wsman"
 )
 
 // Progress keeps what a configuration does, so that another session of the same client can go on.
@@ -74,8 +72,6 @@ type configuration struct {
 	s Settings
 	p Progress
 	r Result
-	// skipped tells that a step was believed to be done without a look at the client.
-	skipped bool
 }
 
 func localError(op string, err error) error { return &Error{Op: op, Kind: KindLocal, Err: err} }
@@ -119,6 +115,9 @@ func (c *configuration) begin(ctx context.Context) (done bool, err error) {
 		return false, &Error{Op: "identify", Kind: KindClient, Hint: hints[KindClient],
 			Err: fmt.Errorf("the client that answers has the UUID %s, not %s", got, want)}
 	}
+	if c.r.Identity.UUID.IsZero() {
+		c.r.Notes = append(c.r.Notes, "the firmware does not tell its UUID: that it is the client of the hello was not seen")
+	}
 	state, err := c.d.State(ctx)
 	if err != nil {
 		return false, err
@@ -147,45 +146,25 @@ func (c *configuration) otp(s State) error {
 	return &Error{Op: "compare one-time password", Kind: KindOTP, Err: errors.New(words), Hint: hints[KindOTP]}
 }
 
-// set takes the steps and commits. When the client says that something is missing although a step
-// was believed to be done, all are taken once more.
+// set takes the steps and commits.
 func (c *configuration) set(ctx context.Context) error {
-	if err := c.steps(ctx, true); err != nil {
-		return err
-	}
-	err := c.commit(ctx)
-	var ret *wsman.ReturnError
-	if c.skipped && errors.As(err, &ret) && ret.Code == wsman.CodeDataMissing {
-		if err := c.steps(ctx, false); err != nil {
-			return err
-		}
-		err = c.commit(ctx)
-	}
-	return inStep(StepCommit, err)
-}
-
-// steps takes the steps of the plan. With believe those that were done before are skipped where the
-// client agrees or cannot be asked.
-func (c *configuration) steps(ctx context.Context, believe bool) error {
 	for _, step := range Plan(c.d, c.s) {
-		if believe && c.p.Finished(step.Name) {
-			right := true
-			if step.Check != nil {
-				var err error
-				if right, err = step.Check(ctx); err != nil {
-					return inStep(step.Name, err)
-				}
-			}
-			if right {
-				c.skipped = c.skipped || step.Check == nil
-				continue
-			}
-		}
-		if err := c.take(ctx, step); err != nil {
+		if err := c.unless(ctx, step); err != nil {
 			return inStep(step.Name, err)
 		}
 	}
-	return nil
+	return inStep(StepCommit, c.commit(ctx))
+}
+
+// unless takes a step unless an earlier session did and the client still has it so. What cannot be
+// read is set again: the client may have lost it, or it is to be another one by now.
+func (c *configuration) unless(ctx context.Context, step Step) error {
+	if step.Check != nil && c.p.Finished(step.Name) {
+		if right, err := step.Check(ctx); right || err != nil {
+			return err
+		}
+	}
+	return c.take(ctx, step)
 }
 
 func (c *configuration) take(ctx context.Context, step Step) error {
@@ -202,7 +181,9 @@ func (c *configuration) take(ctx context.Context, step Step) error {
 		if words == "" {
 			return err
 		}
-		c.r.Notes = append(c.r.Notes, words)
+		if !c.p.Finished(step.Name) {
+			c.r.Notes = append(c.r.Notes, words)
+		}
 	}
 	return c.done(ctx, step.Name)
 }

@@ -264,8 +264,7 @@ func TestNothingLeavesUnstored(t *testing.T) {
 	}
 }
 
-// Steps that an earlier session noted as done, of a client that has lost them since: the commit says
-// that something is missing, and all steps are taken again.
+// Steps that an earlier session noted as done, of a client that has lost them since, are taken again.
 func TestForgottenStepsAreTakenAgain(t *testing.T) {
 	fw := newFirmware()
 	s, p := wanted(fw), &kept{}

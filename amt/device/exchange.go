@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,29 +40,33 @@ type reply struct {
 
 // do carries a call: it connects if need be, logs in when the client asks for it, and answers a stale
 // nonce once. Replies of every status but 401 are given back.
-func (s *Session) do(parent context.Context, c call) (reply, error) {
-	ctx, cancel := context.WithTimeout(parent, s.o.CallTime)
-	defer cancel()
+func (s *Session) do(ctx context.Context, c call) (reply, error) {
 	again := false
 	for {
-		auth, err := s.authorization(c)
+		r, tried, err := s.send(ctx, c)
 		if err != nil {
-			return reply{}, s.failure("log in", KindLogin, err)
-		}
-		r, err := s.send(ctx, c, auth)
-		if err != nil {
-			return reply{}, s.inContext(parent, err)
+			return reply{}, s.inContext(ctx, err)
 		}
 		if r.status != http.StatusUnauthorized {
-			if auth != "" && !s.proved {
-				s.logins, s.try, s.proved = s.logins[s.try:s.try+1], 0, true
+			if tried && r.status == http.StatusOK { // other statuses may come before the log-in is looked at
+				s.prove()
 			}
 			return r, nil
 		}
-		if err := s.challenged(r, auth != "", &again); err != nil {
+		if err := s.challenged(r, tried, &again); err != nil {
 			return reply{}, err
 		}
 	}
+}
+
+// prove notes that the log-in in use was accepted. The others stay behind it.
+func (s *Session) prove() {
+	if s.proved {
+		return
+	}
+	l := s.logins[s.try]
+	s.logins = slices.Insert(slices.Delete(slices.Clone(s.logins), s.try, s.try+1), 0, l)
+	s.try, s.proved = 0, true
 }
 
 // authorization is the header's value for the known challenge, empty before there was one.
@@ -114,8 +119,9 @@ func (s *Session) challenged(r reply, tried bool, again *bool) error {
 }
 
 // send makes one exchange. A connection that the client closed while it was idle is replaced, and
-// a call that may be repeated is sent once more when the client closed it at that very moment.
-func (s *Session) send(ctx context.Context, c call, auth string) (reply, error) {
+// a call that may be repeated is sent once more when the client closed it at that very moment, with
+// a nonce count of its own. tried tells that a log-in was sent.
+func (s *Session) send(ctx context.Context, c call) (r reply, tried bool, err error) {
 	for fresh := false; ; fresh = true {
 		l := s.link
 		if l != nil && (fresh || !l.alive()) {
@@ -123,25 +129,30 @@ func (s *Session) send(ctx context.Context, c call, auth string) (reply, error) 
 			l = nil
 		}
 		if l == nil {
-			var err error
 			if l, err = s.connect(ctx); err != nil {
-				return reply{}, err
+				return reply{}, false, err
 			}
 		}
+		auth, err := s.authorization(c)
+		if err != nil {
+			return reply{}, false, s.failure("log in", KindLogin, err)
+		}
 		reused := l.used
-		r, err := s.exchange(ctx, l, c, auth)
-		if err == nil {
-			return r, nil
+		r, broken := s.exchange(ctx, l, c, auth)
+		if broken == nil {
+			return r, auth != "", nil
 		}
 		s.drop()
-		if !reused || c.once || err.Kind != KindDropped || l.src.n > 0 {
-			return reply{}, err
+		if !reused || c.once && broken.Sent || broken.Kind != KindDropped || l.src.n > 0 {
+			return reply{}, false, broken
 		}
 	}
 }
 
 // exchange writes a request and reads its answer on an open connection.
-func (s *Session) exchange(ctx context.Context, l *link, c call, auth string) (r reply, e *Error) {
+func (s *Session) exchange(parent context.Context, l *link, c call, auth string) (r reply, e *Error) {
+	ctx, cancel := context.WithTimeout(parent, s.o.CallTime)
+	defer cancel()
 	begun := time.Now()
 	deadline, _ := ctx.Deadline()
 	_ = l.SetDeadline(deadline)

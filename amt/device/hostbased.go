@@ -100,10 +100,10 @@ func (d *wsmanDevice) hostDigest(ctx context.Context, l Login) ([]wsman.Node, er
 	if err := d.readGeneral(ctx); err != nil {
 		return nil, err
 	}
-	if d.general.DigestRealm == "" {
+	if d.realm == "" {
 		return nil, d.unreadable(wsman.ClassGeneral, errors.New("the client names no realm for its log-in"))
 	}
-	sum := HA1(d.general.DigestRealm, l)
+	sum := HA1(d.realm, l)
 	text := hex.EncodeToString(sum[:])
 	d.hide(text)
 	return []wsman.Node{wsman.ParamInt("NetAdminPassEncryptionType", passwordDigest), wsman.Param("NetworkAdminPassword", text)}, nil

@@ -68,8 +68,8 @@ type Step struct {
 	// Lenient gives the words for an error that does not end the configuration; empty for one that
 	// does. Nil: every error ends it.
 	Lenient func(error) string
-	// Check reports whether the client has the setting; nil: it cannot be read, and what an earlier
-	// session noted as done is believed.
+	// Check reports whether the client has the setting, so that a step that an earlier session noted as
+	// done is not taken again; nil: it cannot be read.
 	Check func(context.Context) (bool, error)
 	Do    func(context.Context) error
 }
@@ -95,7 +95,9 @@ func Plan(d Device, s Settings) []Step {
 	add(!s.MEBx.IsZero(), Step{Name: StepMEBx, Text: "set the MEBx password", Secret: true, Lenient: notPermitted,
 		Do: func(ctx context.Context) error { return s.setMEBx(ctx, d) }})
 	add(!s.Admin.Password.IsZero(), Step{Name: StepAdmin, Text: "set the administrator", Secret: true,
-		Do: func(ctx context.Context) error { return d.SetAdmin(ctx, s.Admin) }})
+		Do: func(ctx context.Context) error {
+			return twice(ctx, func() error { return d.SetAdmin(ctx, s.Admin) })
+		}})
 	add(s.TLS != nil, Step{Name: StepTLS, Text: "set TLS with key and certificate",
 		Do: func(ctx context.Context) error { return d.SetTLS(ctx, *s.TLS) }})
 	add(len(s.Users) > 0, Step{Name: StepUsers, Text: "set the users", Secret: true, Do: func(ctx context.Context) error {
@@ -116,7 +118,8 @@ func Plan(d Device, s Settings) []Step {
 // setMEBx also makes the new password one of the log-ins: as long as nobody changed the network
 // password, some firmware has one for both.
 func (s *Settings) setMEBx(ctx context.Context, d Device) error {
-	if err := d.SetMEBxPassword(ctx, s.MEBx); err != nil {
+	err := d.SetMEBxPassword(ctx, s.MEBx)
+	if err != nil && !AfterSend(err) {
 		return err
 	}
 	logins := s.Known
@@ -129,7 +132,19 @@ func (s *Settings) setMEBx(ctx context.Context, d Device) error {
 	}
 	both := Login{User: user, Password: s.MEBx}
 	d.LogIn(append(without(logins, both), both)...)
-	return nil
+	if err != nil && ctx.Err() == nil {
+		return d.SetMEBxPassword(ctx, s.MEBx)
+	}
+	return err
+}
+
+// twice makes a call that changes the log-in once more when its answer was lost.
+func twice(ctx context.Context, do func() error) error {
+	err := do()
+	if AfterSend(err) && ctx.Err() == nil {
+		err = do()
+	}
+	return err
 }
 
 func (s *Settings) clockRight(d Device) func(context.Context) (bool, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -29,7 +30,7 @@ type Options struct {
 	Logins  []Login        // to be tried, the likeliest first
 	// Dial opens TCP connections; nil is a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// DialTime and CallTime bound a connection with its handshake, and one exchange. Zero is 10 s and
+	// DialTime bounds a connection with its handshake, CallTime one exchange on it. Zero is 10 s and
 	// 60 s, the time that every request also names to the firmware.
 	DialTime, CallTime time.Duration
 	// Now is the clock for the dates of certificates; nil is time.Now. Wait waits for a client that is
@@ -71,7 +72,7 @@ type Session struct {
 	max  uint16 // highest TLS version to offer, lowered when the client does not take a newer hello
 
 	logins []Login
-	try    int  // index of the log-in in use
+	try    int  // index of the log-in in use; the accepted one moves to the front
 	proved bool // it was accepted
 	chal   *digest.Challenge
 	count  int // how often the challenge's nonce was used
@@ -251,6 +252,14 @@ func (s *Session) tlsHandshake(ctx context.Context, raw net.Conn) (net.Conn, err
 			}
 		}
 		return &tls.Certificate{}, nil
+	}
+	if judge := c.VerifyPeerCertificate; judge != nil {
+		c.VerifyPeerCertificate = func(raw [][]byte, chains [][]*x509.Certificate) error {
+			if err := judge(raw, chains); err != nil {
+				return &peerError{err}
+			}
+			return nil
+		}
 	}
 	verify := c.VerifyConnection
 	c.VerifyConnection = func(cs tls.ConnectionState) error {

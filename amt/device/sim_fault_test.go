@@ -36,7 +36,7 @@ func TestFaultsOfSimulatedClients(t *testing.T) {
 		"http=drop-before":                  {device.KindDropped, device.StepIdentify, ""},
 		"http=refuse":                       {device.KindHTTP, device.StepIdentify, ""},
 		"*=http:503":                        {device.KindHTTP, device.StepIdentify, ""},
-		"AMT_GeneralSettings.Get=slow:5s":   {device.KindTimeout, device.StepIdentify, ""},
+		"AMT_GeneralSettings.Get=slow:6s":   {device.KindTimeout, device.StepIdentify, ""},
 		"AMT_GeneralSettings.Get=soap":      {device.KindFault, device.StepIdentify, ""},
 		"AMT_GeneralSettings.Get=garbage":   {device.KindAnswer, device.StepIdentify, ""},
 		"CIM_SoftwareIdentity.Pull=garbage": {device.KindAnswer, device.StepIdentify, ""},
@@ -60,12 +60,16 @@ func TestFaultsOfSimulatedClients(t *testing.T) {
 		commit + "=drop-before@1":                         {"", "", device.Committed},
 		commit + "=drop-before":                           {device.KindDropped, device.StepCommit, device.NotCommitted},
 		commit + "=garbage@1":                             {"", "", device.Committed},
-		commit + "=slow:2s@1":                             {"", "", device.Committed},
+		commit + "=slow:6s@1":                             {"", "", device.Committed},
 		"AMT_SetupAndConfigurationService.ExtendProvisioningPeriod=refuse:36": {device.KindReturn, device.StepWindow, ""},
 	}
 	for fault, c := range cases {
 		t.Run(fault, func(t *testing.T) {
-			b := simulate(t, amt.PKI, "9.0.0", fault)
+			method, version := amt.PSK, "3.2.1"
+			if strings.HasPrefix(fault, "tls=") || strings.HasPrefix(fault, mebx) {
+				method, version = amt.PKI, "9.0.0" // the others need not wait for RSA keys
+			}
+			b := simulate(t, method, version, fault)
 			b.quick = strings.Contains(fault, "slow")
 			m := b.first()
 			s := b.settings(m, false)

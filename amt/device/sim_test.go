@@ -92,6 +92,7 @@ type bench struct {
 	asked  []string // operations, of all sessions
 
 	quick bool // short limits for sessions
+	last  *device.Session
 }
 
 // simulate starts a client that says hello to us.
@@ -177,10 +178,11 @@ func (b *bench) open(secure bool, o device.Options) *device.Session {
 		return (&net.Dialer{}).DialContext(ctx, network, plain.String())
 	}
 	if b.quick {
-		o.CallTime, o.DialTime = 300*time.Millisecond, time.Second
+		o.CallTime = 1500 * time.Millisecond
 	}
 	o.OnExchange = func(e device.Exchange) { b.asked = append(b.asked, fmt.Sprintf("%s %d", e.Op, e.Status)) }
 	s := device.Open(o)
+	b.last = s
 	b.t.Cleanup(func() {
 		_ = s.Close()
 	})

@@ -18,7 +18,8 @@ import (
 type wsmanDevice struct {
 	*Session
 	id      int            // of the last message
-	general *wsman.General // as read last
+	general *wsman.General // as read last; nil when it has changed since
+	realm   string         // of the log-in, as the settings name it
 }
 
 // NewWSMan gives a client with AMT 3.0 or later.
@@ -166,7 +167,7 @@ func (d *wsmanDevice) Identify(ctx context.Context) (id Identity, err error) {
 	if err = d.readGeneral(ctx); err != nil {
 		return id, err
 	}
-	id.Realm = d.general.DigestRealm
+	id.Realm = d.realm
 	items, err := d.list(ctx, wsman.ClassSoftware)
 	if err != nil {
 		return id, err
@@ -232,7 +233,7 @@ func (d *wsmanDevice) readGeneral(ctx context.Context) error {
 		return err
 	}
 	g := wsman.ReadGeneral(n)
-	d.general = &g
+	d.general, d.realm = &g, g.DigestRealm
 	return nil
 }
 

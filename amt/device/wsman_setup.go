@@ -25,13 +25,13 @@ func HA1(realm string, l Login) [16]byte {
 // (provisioning-protocol 3.4), with the realm that the client logs in with.
 func (d *wsmanDevice) digestOf(ctx context.Context, l Login) (string, error) {
 	realm := d.Realm()
-	if realm == "" {
-		if d.general == nil {
-			if err := d.readGeneral(ctx); err != nil {
-				return "", err
-			}
+	if realm == "" && d.realm == "" {
+		if err := d.readGeneral(ctx); err != nil {
+			return "", err
 		}
-		realm = d.general.DigestRealm
+	}
+	if realm == "" {
+		realm = d.realm
 	}
 	if realm == "" {
 		return "", d.unreadable(wsman.ClassGeneral, errors.New("the client names no realm for its log-in"))
@@ -46,17 +46,21 @@ func (d *wsmanDevice) digestOf(ctx context.Context, l Login) (string, error) {
 // SetMEBxPassword sets the password of the local menu.
 func (d *wsmanDevice) SetMEBxPassword(ctx context.Context, password amt.Secret) error {
 	d.hide(password.Reveal())
-	_, err := d.invoke(ctx, wsman.ClassSetup, "SetMEBxPassword", wsman.Param("Password", password.Reveal()))
+	const method = "SetMEBxPassword"
+	_, err := d.result(ctx, wsman.Invoke(wsman.ClassSetup, method, []wsman.Node{wsman.Param("Password", password.Reveal())}), wsman.ClassSetup, method, true)
 	return err
 }
 
-// SetAdmin sets the administrator. Also when its answer was lost, both log-ins are tried afterwards.
+// SetAdmin sets the administrator. It is not sent twice with one log-in: the first may have changed
+// it. Also when its answer was lost, both log-ins are tried afterwards.
 func (d *wsmanDevice) SetAdmin(ctx context.Context, l Login) error {
 	text, err := d.digestOf(ctx, l)
 	if err != nil {
 		return err
 	}
-	_, err = d.invoke(ctx, wsman.ClassAuthority, "SetAdminAclEntryEx", wsman.Param("Username", l.User), wsman.Param("DigestPassword", text))
+	const method = "SetAdminAclEntryEx"
+	params := []wsman.Node{wsman.Param("Username", l.User), wsman.Param("DigestPassword", text)}
+	_, err = d.result(ctx, wsman.Invoke(wsman.ClassAuthority, method, params), wsman.ClassAuthority, method, true)
 	if err != nil && !AfterSend(err) {
 		return err
 	}
