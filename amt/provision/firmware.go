@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/cert"
 	"amtmedic/amt/device"
 	"amtmedic/amt/tlspsk"
 )
@@ -37,6 +38,15 @@ type Firmware struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Settle is how long a client may take to come back after its commit; zero is 90 s.
 	Settle time.Duration
+}
+
+// WithCertificate gives the settings of sessions that show the certificate of a file.
+func WithCertificate(f *cert.File) (func(Task) (*tls.Config, error), error) {
+	id, err := f.Identity()
+	if err != nil {
+		return nil, err
+	}
+	return func(Task) (*tls.Config, error) { return cert.ClientConfig(id), nil }, nil
 }
 
 // Configure implements Configurer.

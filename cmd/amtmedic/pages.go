@@ -149,6 +149,8 @@ var examples = map[string][]string{
 	"keys check":        {"amtmedic keys check 0000-037M", "amtmedic keys check - < keys.txt"},
 	"keys import":       {"amtmedic keys import keys.csv"},
 	"keys export":       {"amtmedic keys export --out keys.csv --reveal"},
+	"cert check":        {"amtmedic cert check provisioning.pfx --password-file pass.txt --suffix corp.example --amt-version 9.0"},
+	"cert create-lab":   {"amtmedic cert create-lab --out lab --suffix corp.example"},
 	"setupbin show":     {"amtmedic setupbin show setup.bin"},
 	"setupbin write":    {"amtmedic setupbin write --version 2.1 --keys keys.csv --out setup.bin"},
 	"usbkey inspect":    {"amtmedic usbkey inspect key.img", "amtmedic usbkey inspect /dev/sdb --amt-version 3.2"},

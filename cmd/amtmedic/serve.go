@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/cert"
 	"amtmedic/amt/provision"
 	"amtmedic/amt/store"
 )
@@ -29,17 +30,18 @@ What it does with clients has met our own simulated firmware only.
 `
 
 func runServe(e *env, args []string) (int, error) {
-	fs := flags("serve [--db FILE|URL] [--listen HOST:PORT] [--key-file FILE] [--properties LIST] [--script FILE] [--sessions N] [--receive-only]")
+	fs := flags("serve [--db FILE|URL] [--listen HOST:PORT] [--key-file FILE] [--provisioning-cert FILE] [--properties LIST] [--script FILE] [--sessions N] [--receive-only]")
 	db := addDB(fs)
 	o := serveOptions{
 		listen:   fs.String("listen", fmt.Sprintf(":%d", amt.HelloPort), "`HOST:PORT` to receive hellos on"),
 		sources:  fs.String("properties", "", "`LIST` of where names come from, in this order: map, script, dns (default: map, and script where --script is given)"),
 		script:   fs.String("script", "", "properties script, `FILE`: gets UUID, address, method, PID; answers JSON with fqdn, profile, ou"),
 		sessions: fs.Int("sessions", 32, "clients that are configured at once, `N`"),
+		cert:     fs.String("provisioning-cert", "", "`FILE` with the certificate for Remote Configuration clients, PEM or PFX; AMTMEDIC_CERT_PASSWORD opens a PFX"),
 		receive:  fs.Bool("receive-only", false, "receive and queue hellos, configure nobody"),
 	}
 	later := map[string]*string{}
-	for _, name := range []string{"web", "config", "provisioning-cert"} {
+	for _, name := range []string{"web", "config"} {
 		later[name] = fs.String(name, "", "not in this version")
 	}
 	rest, err := parse(fs, args)
@@ -60,6 +62,10 @@ func runServe(e *env, args []string) (int, error) {
 				Hint: "leave the flag out"}
 		}
 	}
+	fw, err := o.firmware(e)
+	if err != nil {
+		return exitUsage, err
+	}
 	st, err := db.open(e)
 	if err != nil {
 		return stopped(e, err)
@@ -69,14 +75,39 @@ func runServe(e *env, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	return serve(e, st, o, sources)
+	return serve(e, st, o, fw, sources)
 }
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	listen, sources, script *string
-	sessions                *int
-	receive                 *bool
+	listen, sources, script, cert *string
+	sessions                      *int
+	receive                       *bool
+}
+
+// firmware is how clients are configured: with the provisioning certificate where one is named. One
+// that no client would take is refused before the first hello.
+func (o serveOptions) firmware(e *env) (*provision.Firmware, error) {
+	fw := &provision.Firmware{}
+	if *o.cert == "" {
+		return fw, nil
+	}
+	f, err := readCert(e, *o.cert, "")
+	if err != nil {
+		return nil, err
+	}
+	r := cert.Judge(f, cert.Question{Now: time.Now()})
+	for _, p := range r.Problems {
+		if p.Code != "chain-order" { // it is put in order here
+			printProblems(e.stderr, "problem", r.Problems)
+			return nil, &amt.Error{Op: "serve", Subject: "--provisioning-cert " + plain(*o.cert), Err: errors.New("no client would take this certificate"),
+				Hint: "amtmedic cert check shows all of it; without the flag serve configures clients with PID and PPS only"}
+		}
+	}
+	if fw.Certificate, err = provision.WithCertificate(f); err != nil {
+		return nil, &amt.Error{Op: "serve", Subject: "--provisioning-cert " + plain(*o.cert), Err: err}
+	}
+	return fw, nil
 }
 
 // properties gives the sources of names in the order that was asked for.
@@ -110,7 +141,7 @@ func (o serveOptions) properties(st *store.Store) ([]provision.PropertySource, e
 	return out, nil
 }
 
-func serve(e *env, st *store.Store, o serveOptions, sources []provision.PropertySource) (int, error) {
+func serve(e *env, st *store.Store, o serveOptions, fw *provision.Firmware, sources []provision.PropertySource) (int, error) {
 	lock, err := st.LockQueue(owner())
 	if err != nil {
 		return exitFound, err
@@ -128,7 +159,7 @@ func serve(e *env, st *store.Store, o serveOptions, sources []provision.Property
 	so := provision.Options{Log: log}
 	work := func() error { return nil }
 	if !*o.receive {
-		w := provision.NewWorker(st, provision.WorkerOptions{Sessions: *o.sessions, Configurer: &provision.Firmware{}, Sources: sources, Log: log})
+		w := provision.NewWorker(st, provision.WorkerOptions{Sessions: *o.sessions, Configurer: fw, Sources: sources, Log: log})
 		so.OnEvent = func(provision.Event) { w.Wake() }
 		work = func() error { return w.Run(e.ctx) }
 	}
