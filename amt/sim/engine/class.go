@@ -10,7 +10,8 @@ type class struct {
 	since  [2]int // first release, major and minor
 	before int    // major release in which it is gone; 0: never
 	keys   []string
-	common bool // answers declare the common namespace too, as recorded ones of this class do
+	as     string // the class of its instances when that is a derived one
+	common bool   // answers declare the common namespace too, as recorded ones of this class do
 	// list gives the instances; the lock is held.
 	list func(e *Engine) []instance
 	// put changes an instance; it gives a PT_STATUS. nil: Put is not supported.
@@ -70,7 +71,7 @@ func within(v amt.Version, since [2]int, before int) bool {
 var classes = func() map[string]*class {
 	all := map[string]*class{}
 	for _, group := range [][]class{setupClasses, generalClasses, aclClasses, keyClasses, tlsClasses, networkClasses, powerClasses,
-		identityClasses, hostSetupClasses, logClasses, assetClasses} {
+		identityClasses, hostSetupClasses, logClasses, assetClasses, bootClasses, moreClasses} {
 		for i := range group {
 			all[group[i].name] = &group[i]
 		}
@@ -87,9 +88,17 @@ func (e *Engine) find(r *request) *class {
 	return c
 }
 
+// item is the class of the instances themselves.
+func (c *class) item() string {
+	if c.as != "" {
+		return c.as
+	}
+	return c.name
+}
+
 // reference refers to an instance of the class by its keys.
 func (c *class) reference(i instance) reference {
-	r := reference{class: c.name}
+	r := reference{class: c.item()}
 	for _, k := range c.keys {
 		for _, f := range i {
 			if f.name == k {

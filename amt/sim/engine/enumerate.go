@@ -100,7 +100,7 @@ func (w *writer) item(k *class, i instance, mode string) {
 		w.WriteString("<c:Item>")
 	}
 	if mode != "EnumerateEPR" {
-		w.instance("h", "i", k.name, i)
+		w.instance("h", "i", k.item(), i)
 	}
 	if mode != "" {
 		w.WriteString("<b:EndpointReference>")

@@ -9,12 +9,7 @@ import (
 var identityClasses = []class{
 	{name: "CIM_SoftwareIdentity", since: [2]int{3, 0}, keys: []string{"InstanceID"}, common: true, list: softwareIdentities},
 	{name: "CIM_ComputerSystem", since: [2]int{3, 0}, keys: []string{"CreationClassName", "Name"}, list: computerSystems},
-	{name: "CIM_ComputerSystemPackage", since: [2]int{3, 0}, keys: []string{"Antecedent", "Dependent"}, list: func(e *Engine) []instance {
-		wire := e.cfg.UUID.Wire()
-		return []instance{{
-			to("Antecedent", reference{class: "CIM_Chassis", by: selectors("CreationClassName", "CIM_Chassis", "Tag", "CIM_Chassis")}),
-			to("Dependent", managedSystem), str("PlatformGUID", strings.ToUpper(hex.EncodeToString(wire[:])))}}
-	}},
+	{name: "CIM_ComputerSystemPackage", since: [2]int{3, 0}, keys: []string{"Antecedent", "Dependent"}, list: systemPackage},
 }
 
 // softwareIdentities is the list of recorded firmware, with the version that is simulated.
@@ -44,4 +39,11 @@ func computerSystems(e *Engine) []instance {
 		{str("CreationClassName", "CIM_ComputerSystem"), str("Dedicated", "14"), str("ElementName", "Intel(r) AMT Subsystem"), str("EnabledState", "5"), str("Name", "Intel(r) AMT"), str("RequestedState", "12")},
 		{str("CreationClassName", "CIM_ComputerSystem"), str("Dedicated", "0"), str("ElementName", "Managed System"), str("EnabledState", state), str("Name", "ManagedSystem"), str("RequestedState", "12")},
 	}
+}
+
+func systemPackage(e *Engine) []instance {
+	wire := e.cfg.UUID.Wire()
+	return []instance{{
+		to("Antecedent", reference{class: "CIM_Chassis", by: selectors("CreationClassName", "CIM_Chassis", "Tag", "CIM_Chassis")}),
+		to("Dependent", managedSystem), str("PlatformGUID", strings.ToUpper(hex.EncodeToString(wire[:])))}}
 }

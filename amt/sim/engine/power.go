@@ -12,18 +12,7 @@ var powerClasses = []class{
 			return ret(e.switchPower(c, atoi(c.in.value("PowerState")), c.in.kid("ManagedElement")))
 		}}}},
 	{name: "CIM_AssociatedPowerManagementService", since: [2]int{3, 0}, keys: []string{"ServiceProvided", "UserOfService"}, common: true,
-		list: func(e *Engine) []instance {
-			var i instance
-			for _, n := range []string{"10", "8", "5", "11", "4", "7", "14", "12"} {
-				if e.cfg.Version.AtLeast(6, 0) {
-					i = append(i, str("AvailableRequestedPowerStates", n))
-				}
-			}
-			return []instance{append(i, num("PowerState", e.st.power),
-				to("ServiceProvided", reference{class: "CIM_PowerManagementService", by: selectors(
-					"CreationClassName", "CIM_PowerManagementService", "Name", powerService, "SystemCreationClassName", "CIM_ComputerSystem", "SystemName", "Intel(r) AMT")}),
-				to("UserOfService", managedSystem))}
-		}},
+		list: func(e *Engine) []instance { return []instance{e.associatedPower()} }},
 	{name: "CIM_PowerManagementCapabilities", since: [2]int{3, 0}, keys: []string{"InstanceID"},
 		list: func(*Engine) []instance {
 			i := instance{str("ElementName", "Power Management Capabilities"), str("InstanceID", "Intel(r) AMT:PowerManagementCapabilities 0"), str("OtherPowerChangeCapabilities", "")}
@@ -55,6 +44,20 @@ var powerClasses = []class{
 			e.st.generation++
 			return ret(0)
 		}}}},
+}
+
+// associatedPower joins the PC with the service that switches it; it holds the power state.
+func (e *Engine) associatedPower() instance {
+	var i instance
+	for _, n := range []string{"10", "8", "5", "11", "4", "7", "14", "12"} {
+		if e.cfg.Version.AtLeast(6, 0) {
+			i = append(i, str("AvailableRequestedPowerStates", n))
+		}
+	}
+	return append(i, num("PowerState", e.st.power),
+		to("ServiceProvided", reference{class: "CIM_PowerManagementService", by: selectors(
+			"CreationClassName", "CIM_PowerManagementService", "Name", powerService, "SystemCreationClassName", "CIM_ComputerSystem", "SystemName", "Intel(r) AMT")}),
+		to("UserOfService", managedSystem))
 }
 
 const (

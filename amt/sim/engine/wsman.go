@@ -69,7 +69,7 @@ func (e *Engine) dispatch(c *call, r *request, w *writer, ans *Answer) *wsFault 
 			return f
 		}
 		open(k.spaces()...)
-		w.instance("g", "h", k.name, i)
+		w.instance("g", "h", k.item(), i)
 	case actPut:
 		return e.doPut(c, k, r, w, open)
 	case actCreate:
@@ -106,9 +106,9 @@ func (e *Engine) dispatch(c *call, r *request, w *writer, ans *Answer) *wsFault 
 // spaces are the namespaces that an answer with an instance in it declares.
 func (k *class) spaces() []string {
 	if k.common {
-		return []string{uriOf(k.name), nsCommon}
+		return []string{uriOf(k.item()), nsCommon}
 	}
-	return []string{uriOf(k.name)}
+	return []string{uriOf(k.item())}
 }
 
 func (w *writer) instance(prefix, common, name string, i instance) {
@@ -147,7 +147,7 @@ func (e *Engine) doPut(c *call, k *class, r *request, w *writer, open func(...st
 		now = k.list(e)[0]
 	}
 	open(k.spaces()...)
-	w.instance("g", "h", k.name, now)
+	w.instance("g", "h", k.item(), now)
 	return nil
 }
 
