@@ -80,6 +80,7 @@ func (f *File) Run(ctx context.Context, fn func(*Packet) error) error {
 			return fn(&Packet{Time: last.Add(waited)})
 		}
 	} else if !isRegular(f.r) {
+		widen(f.r)
 		c := newCancelReader(ctx, f.r)
 		defer c.stop()
 		f.count.r = c

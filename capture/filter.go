@@ -145,24 +145,32 @@ func (m *Matcher) refuses(b []byte) bool {
 	if len(b) < 38 {
 		return false
 	}
+	// IPv4 with a header of 20 bytes begins 08 00 45; the nibble of the version is not looked at.
+	if binary.LittleEndian.Uint32(b[12:])&0x0F_FFFF == 0x05_0008 {
+		return m.without(binary.LittleEndian.Uint32(b[20:]), b[34:])
+	}
 	proto, at := binary.BigEndian.Uint16(b[12:]), 14
 	if proto == etherVLAN {
 		proto, at = binary.BigEndian.Uint16(b[16:]), 18
 	}
-	b = b[at:]
-	var next byte
-	switch {
-	case proto == etherIPv4 && len(b) >= 24 && b[0]&0x0F == 5 && (b[6]&0x1F)|b[7] == 0:
-		next, b = b[9], b[20:]
+	switch b = b[at:]; {
+	case proto == etherIPv4 && len(b) >= 24 && b[0]&0x0F == 5:
+		return m.without(binary.LittleEndian.Uint32(b[6:]), b[20:])
 	case proto == etherIPv6 && len(b) >= 44:
-		next, b = b[6], b[40:]
-	default:
-		return false
+		return m.without(uint32(b[6])<<24, b[40:])
 	}
+	return false
+}
+
+// without reports that the ports at the beginning of b are none that are wanted. word holds fragment
+// field, time to live and protocol of an IPv4 header, read as little endian.
+func (m *Matcher) without(word uint32, b []byte) bool {
 	set := &m.tcp
-	if next == protoUDP {
+	switch word & 0xFF00_FF1F {
+	case protoTCP << 24:
+	case protoUDP << 24:
 		set = &m.udp
-	} else if next != protoTCP {
+	default: // a fragment, or another protocol
 		return false
 	}
 	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])

@@ -126,20 +126,24 @@ func (f *pcapFormat) pass() {
 		return
 	}
 	b, at, swap, record := f.b.rest(), 0, f.swap, f.record
+	m, ether := f.s.match, f.link == LinkEthernet
+	var left leftOut
 	for len(b)-at >= record {
-		h := b[at : at+record]
-		n := word(h[8:], swap)
-		if n == 0 || n > maxPacket || int(n) > len(b)-at-record {
+		h := b[at : at+16 : len(b)]
+		n := int(word(h[8:], swap))
+		end := at + record + n
+		if uint(n-1) >= maxPacket || end > len(b) {
 			break
 		}
-		end := at + record + int(n)
-		if f.s.wants(f.link, b[at+record:end]) {
+		frame := b[at+record : end]
+		if !(ether && m.refuses(frame)) && m.Match(f.link, frame) {
 			break
 		}
-		f.s.refuse(n, word(h[12:], swap))
-		f.number++
+		left.packet(n, int(word(h[12:], swap)))
 		at = end
 	}
+	f.number += left.packets
+	f.s.left(left)
 	f.b.use(at)
 }
 

@@ -68,29 +68,31 @@ func (f *ngFormat) once(kind, format string, a ...any) {
 // pass goes over the enhanced packet blocks that the sieve refuses, as far as the buffer holds them
 // whole. What is odd in any way stays for next.
 func (f *ngFormat) pass() {
-	b, at, swap := f.b.rest(), 0, f.swap
+	b, at, swap, m := f.b.rest(), 0, f.swap, f.s.match
+	var left leftOut
 	var last *ngInterface
 	var before int
 	for len(b)-at >= 32 {
-		h := b[at : at+32]
-		n, id, size := word(h[4:], swap), word(h[8:], swap), word(h[20:], swap)
-		if word(h, swap) != blockEnhanced || n < 32 || n%4 != 0 || int64(n) > int64(len(b)-at) ||
-			int64(id) >= int64(len(f.iface)) || size > maxPacket || size > n-32 ||
-			word(b[at+int(n)-4:], swap) != n {
+		h := b[at : at+32 : len(b)]
+		n, id, size := int(word(h[4:], swap)), int(word(h[8:], swap)), int(word(h[20:], swap))
+		end := at + n
+		if word(h, swap) != blockEnhanced || n < 32 || n%4 != 0 || end > len(b) || uint(id) >= uint(len(f.iface)) ||
+			uint(size) > maxPacket || size > n-32 || int(word(b[end-4:], swap)) != n {
 			break
 		}
-		i := &f.iface[id]
-		if i.fcs != 0 || !f.s.takes(i.link) || f.s.wants(i.link, b[at+28:at+28+int(size)]) {
+		i, frame := &f.iface[id], b[at+28:at+28+size]
+		if i.fcs != 0 || !f.s.takes(i.link) ||
+			!(i.link == LinkEthernet && m.refuses(frame)) && m.Match(i.link, frame) {
 			break
 		}
-		f.s.refuse(size, word(h[24:], swap))
-		f.number++
-		last, before = i, at
-		at += int(n)
+		left.packet(size, int(word(h[24:], swap)))
+		last, before, at = i, at, end
 	}
 	if last != nil {
 		f.last = f.time(b[before+8:], last)
 	}
+	f.number += left.packets
+	f.s.left(left)
 	f.b.use(at)
 }
 

@@ -12,16 +12,20 @@ type sieve struct {
 // are given, so that someone can be told.
 func (s *sieve) takes(link LinkType) bool { return s.match != nil && link.Known() }
 
-// wants reports whether a frame is to be given.
-func (s *sieve) wants(link LinkType, b []byte) bool {
-	return !(link == LinkEthernet && s.match.refuses(b)) && s.match.Match(link, b)
+// left counts what was left out.
+func (s *sieve) left(t leftOut) {
+	s.packets += uint64(t.packets)
+	s.cut += uint64(t.cut)
 }
 
-// refuse counts a packet with n captured bytes of orig.
-func (s *sieve) refuse(n, orig uint32) {
-	s.packets++
+// leftOut counts packets in the loop that runs for each of them.
+type leftOut struct{ packets, cut int }
+
+// packet counts one with n captured bytes of orig.
+func (t *leftOut) packet(n, orig int) {
+	t.packets++
 	if n < orig {
-		s.cut++
+		t.cut++
 	}
 }
 
