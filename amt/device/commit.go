@@ -81,7 +81,7 @@ func (c *configuration) look(ctx context.Context, rounds int) (outcome Outcome, 
 // ask asks once, both ways.
 func (c *configuration) ask(ctx context.Context) (Outcome, error) {
 	logins := append([]Login{c.s.Admin}, without(c.s.Known, c.s.Admin)...)
-	after := c.s.Reopen(logins...)
+	after := c.reopen(logins...)
 	defer func() { _ = after.Close() }()
 	state, err1 := after.State(ctx)
 	if err1 == nil {
@@ -94,6 +94,14 @@ func (c *configuration) ask(ctx context.Context) (Outcome, error) {
 		return outcomeOf(state)
 	}
 	return UnknownCommit, fmt.Errorf("as after the commit: %w; as during setup: %w", err1, err2)
+}
+
+// reopen opens the client as it is after the commit.
+func (c *configuration) reopen(logins ...Login) Device {
+	if c.s.ReopenTLS != nil && c.r.Identity.Version.AtLeast(16, 1) {
+		return c.s.ReopenTLS(logins...)
+	}
+	return c.s.Reopen(logins...)
 }
 
 // refused reports whether one of two errors that were joined is a refused log-in.
@@ -120,7 +128,7 @@ const verifySlack = 30 * time.Second
 // verify logs in with the new administrator only, and looks at what the configuration set.
 func (c *configuration) verify(ctx context.Context) error {
 	_ = c.d.Close()
-	d := c.s.Reopen(c.s.Admin)
+	d := c.reopen(c.s.Admin)
 	defer func() { _ = d.Close() }()
 	if err := c.await(ctx, d); err != nil {
 		return inStep(StepVerify, err)

@@ -103,7 +103,7 @@ func (c *configuration) run(ctx context.Context) error {
 func (c *configuration) begin(ctx context.Context) (done bool, err error) {
 	if c.p.Finished(StepSent) {
 		// The commit was sent once: the client may not be reachable as it was during setup any more.
-		if outcome, _ := c.look(ctx, 1); outcome == Committed {
+		if c.committed(ctx) {
 			c.r.Commit = Committed
 			return true, nil
 		}
@@ -130,6 +130,20 @@ func (c *configuration) begin(ctx context.Context) (done bool, err error) {
 		return false, &Error{Op: "read state", Kind: KindState, Hint: hints[KindState], Err: errors.New("the client is provisioned already")}
 	}
 	return false, inStep(StepOTP, c.otp(state))
+}
+
+// committed asks once whether the client is provisioned, in both ways when its version is not known.
+func (c *configuration) committed(ctx context.Context) bool {
+	if outcome, _ := c.look(ctx, 1); outcome != UnknownCommit || c.s.ReopenTLS == nil {
+		return outcome == Committed
+	}
+	plain := c.s.Reopen
+	c.s.Reopen = c.s.ReopenTLS
+	outcome, _ := c.look(ctx, 1)
+	if outcome != Committed {
+		c.s.Reopen = plain
+	}
+	return outcome == Committed
 }
 
 // otp compares the one-time password, which tells that the firmware which answers is the one whose

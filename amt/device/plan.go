@@ -26,6 +26,9 @@ type Settings struct {
 
 	// Reopen gives the client as it is reached after the commit, with these log-ins only.
 	Reopen func(logins ...Login) Device
+	// ReopenTLS is Reopen for firmware that has no port without TLS, 16.1 and later, where Reopen would
+	// use one: the client shows a certificate of its own making there. Nil: Reopen serves all.
+	ReopenTLS func(logins ...Login) Device
 	// Settle is how long the client may take to come back after the commit; zero is 90 s.
 	Settle time.Duration
 	// Now is the clock that the client's is set to; nil is time.Now.

@@ -222,6 +222,12 @@ func (b *bench) settings(m hello.Message, withTLS bool) device.Settings {
 			return a.sign(key, s.Names.FQDN(), nil)
 		}}
 	}
+	s.ReopenTLS = func(logins ...device.Login) device.Device {
+		if withTLS {
+			return s.Reopen(logins...)
+		}
+		return device.NewWSMan(b.open(true, device.Options{Logins: logins, TLS: legacy()}))
+	}
 	s.Reopen = func(logins ...device.Login) device.Device {
 		o := device.Options{Logins: logins}
 		if withTLS {
@@ -282,6 +288,7 @@ func TestConfiguresSimulatedClients(t *testing.T) {
 		"pki 9.0.0, TLS":  {amt.PKI, "9.0.0", true},
 		"pki 16.0.0":      {amt.PKI, "16.0.0", false},
 		"pki 16.0.0, TLS": {amt.PKI, "16.0.0", true},
+		"pki 16.1.0":      {amt.PKI, "16.1.0", false}, // has no port without TLS
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
