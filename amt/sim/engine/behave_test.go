@@ -193,6 +193,13 @@ func TestMutualTLS(t *testing.T) {
 	if root, err := x509.ParseCertificate(s.Roots[0]); err != nil || root.Subject.CommonName != "Test root" {
 		t.Error(err)
 	}
+	// Names of trusted callers need no commit.
+	if ans := a.put("AMT_TLSSettingData", selectRemote, arg("TrustedCN", "a.example.com")+arg("TrustedCN", "b.example.com")); ans.Status != 200 {
+		t.Fatalf("%s", ans.Body)
+	}
+	if s := e.State(); len(s.TrustedCNs) != 2 || s.TrustedCNs[1] != "b.example.com" {
+		t.Errorf("%v", s.TrustedCNs)
+	}
 	// In use: can be neither deleted nor added to.
 	ans, _ := a.ask(actDelete, "AMT_PublicKeyCertificate", `<w:SelectorSet><w:Selector Name="InstanceID">`+certID+`0</w:Selector></w:SelectorSet>`, "")
 	if detail(ans) != "AMT-STATUS 16" {

@@ -36,7 +36,7 @@ var hostSetupClasses = []class{
 			"UpgradeClientToAdmin":     {since: [2]int{7, 0}, do: upgradeToAdmin},
 			"DisableClientControlMode": {do: func(e *Engine, c *call) result { return ret(0) }},
 		}},
-	{name: "IPS_OptInService", since: [2]int{6, 1}, keys: serviceKeys, common: true, put: putOptIn,
+	{name: "IPS_OptInService", since: [2]int{6, 2}, keys: serviceKeys, common: true, put: putOptIn,
 		list: func(e *Engine) []instance {
 			can := "1"
 			if e.st.control == 1 {

@@ -26,7 +26,7 @@ var powerClasses = []class{
 			}
 			return []instance{i}
 		}},
-	{name: "AMT_SystemPowerScheme", since: [2]int{5, 0}, keys: []string{"InstanceID"}, list: powerSchemes,
+	{name: "AMT_SystemPowerScheme", since: [2]int{3, 0}, keys: []string{"InstanceID"}, list: powerSchemes,
 		does: map[string]method{"SetPowerScheme": {do: func(e *Engine, c *call) result { return ret(0) }}}},
 	{name: "AMT_BootCapabilities", since: [2]int{3, 0}, keys: []string{"InstanceID"}, list: bootCapabilities},
 	{name: "AMT_RedirectionService", since: [2]int{3, 0}, keys: serviceKeys, common: true, put: putRedirection,

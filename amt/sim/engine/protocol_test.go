@@ -151,6 +151,8 @@ func TestVersions(t *testing.T) {
 		{"3.2.1", "/wsman", "IPS_HostBasedSetupService", 400},
 		{"3.2.1", "/SecurityAdministrationService", "", 200},
 		{"7.0", "/wsman", "IPS_HostBasedSetupService", 200},
+		{"6.1", "/wsman", "IPS_HostBasedSetupService", 200},
+		{"6.1", "/wsman", "IPS_OptInService", 400},
 		{"9.0", "/SecurityAdministrationService", "", 405},
 		{"16.1.27", "/wsman", "AMT_GeneralSettings", 200},
 	} {

@@ -35,9 +35,9 @@ var keyClasses = []class{
 			"AddCertificate":            {do: func(e *Engine, c *call) result { return e.addCertificate(c, false) }},
 			"AddTrustedRootCertificate": {do: func(e *Engine, c *call) result { return e.addCertificate(c, true) }},
 			"AddKey":                    {do: addKey},
-			// GenerateKeyPair and the request go with 6.0 (unverified: MeshCentral works so from 6 on).
-			"GenerateKeyPair":         {since: [2]int{6, 0}, do: generateKeyPair},
-			"GeneratePKCS10RequestEx": {since: [2]int{6, 0}, do: signRequest},
+			// Before 6.2 the caller makes the keys (Intel's guide, certificate management).
+			"GenerateKeyPair":         {since: [2]int{6, 2}, do: generateKeyPair},
+			"GeneratePKCS10RequestEx": {since: [2]int{6, 2}, do: signRequest},
 			"AddCRL":                  {do: func(e *Engine, c *call) result { return ret(0) }},
 			"ResetCRLList":            {do: func(e *Engine, c *call) result { return ret(0) }},
 		}},

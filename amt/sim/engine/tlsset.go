@@ -88,6 +88,9 @@ func putTLSSetting(e *Engine, c *call, old instance, b *node) int {
 	}
 	*t = n
 	e.st.generation++
+	if t == &e.st.remote && e.st.force.setting.enabled { // names need no CommitChanges (Intel's guide, TLS)
+		e.st.force.setting.names = append([]string(nil), n.names...)
+	}
 	return 0
 }
 
