@@ -1,12 +1,10 @@
 package capture
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"amtmedic/amt"
 	"amtmedic/amt/hello"
@@ -116,54 +114,4 @@ func comments(seen []Event, n int) (now string, late []Event) {
 		}
 	}
 	return strings.Join(lines, "\n"), late
-}
-
-// maxComment bounds the comment of a block in bytes: a length there has 16 bits.
-const maxComment = 8 << 10
-
-// appendComment adds a comment option and the end of options (draft-tuexen-opsawg-pcapng-05, 3.5).
-func appendComment(b []byte, text string) []byte {
-	o := binary.LittleEndian
-	text = strings.ToValidUTF8(text[:min(len(text), maxComment)], "?")
-	b = append(o.AppendUint16(o.AppendUint16(b, 1), uint16(len(text))), text...)
-	return append(b, make([]byte, -len(text)&3+4)...) // padding, end of options
-}
-
-// appendPacket adds an enhanced packet block with a resolution of nanoseconds.
-func appendPacket(b []byte, p *Packet, iface int, comment string) []byte {
-	o, start := binary.LittleEndian, len(b)
-	ns := nanos(p.Time)
-	b = o.AppendUint32(o.AppendUint32(b, blockEnhanced), 0)
-	b = o.AppendUint32(b, uint32(iface))
-	b = o.AppendUint32(o.AppendUint32(b, uint32(ns>>32)), uint32(ns))
-	b = o.AppendUint32(o.AppendUint32(b, uint32(len(p.Data))), uint32(max(p.OrigLen, len(p.Data))))
-	b = append(append(b, p.Data...), make([]byte, -len(p.Data)&3)...)
-	if comment != "" {
-		b = appendComment(b, comment)
-	}
-	return closeBlock(b, start)
-}
-
-// appendRemark adds an interface statistics block of interface 0 that holds nothing but a remark:
-// what Wireshark shows among the properties of the file. The writer of gopacket has no comments there.
-func appendRemark(b []byte, at time.Time, text string) []byte {
-	o, start, ns := binary.LittleEndian, len(b), nanos(at)
-	b = o.AppendUint32(o.AppendUint32(b, blockStatistics), 0)
-	b = o.AppendUint32(o.AppendUint32(o.AppendUint32(b, 0), uint32(ns>>32)), uint32(ns))
-	return closeBlock(appendComment(b, text), start)
-}
-
-// closeBlock fills in the length of the block that begins at start and repeats it at its end.
-func closeBlock(b []byte, start int) []byte {
-	n := uint32(len(b) - start + 4)
-	binary.LittleEndian.PutUint32(b[start+4:], n)
-	return binary.LittleEndian.AppendUint32(b, n)
-}
-
-// nanos gives a time as pcapng has it, 0 for none.
-func nanos(t time.Time) uint64 {
-	if t.IsZero() {
-		return 0
-	}
-	return uint64(t.UnixNano())
 }

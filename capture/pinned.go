@@ -263,6 +263,19 @@ func parties(p *Packet) (e ends) {
 	return e
 }
 
+// Addrs gives who speaks to whom; of ARP who claims an address and whose is asked for. Of what is
+// neither IP nor ARP there is none.
+func (p *Packet) Addrs() (src, dst netip.Addr) {
+	var tags [maxTags]uint16
+	if n, ok := findNetwork(p.Link, p.Data, &tags); ok && n.proto == etherARP {
+		if b := p.Data[n.off:]; len(b) >= 28 {
+			return netip.AddrFrom4([4]byte(b[14:18])), netip.AddrFrom4([4]byte(b[24:28]))
+		}
+	}
+	e := parties(p)
+	return e.client.Addr(), e.server.Addr()
+}
+
 // lone gives an address of one station only.
 func lone(a netip.Addr) netip.Addr {
 	if a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {

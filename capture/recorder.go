@@ -7,12 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 	"slices"
 	"time"
-
-	"github.com/google/gopacket/layers"
-	"github.com/google/gopacket/pcapgo"
 
 	"amtmedic/amt"
 )
@@ -61,8 +57,7 @@ type Sink interface {
 type Recorder struct {
 	out     io.Writer
 	file    io.Closer // what CreateRecorder opened
-	w       *pcapgo.NgWriter
-	pending pending
+	pending []byte    // whole blocks until they are handed on
 	ifaces  []RecordedInterface
 	opt     RecordOptions
 	hellos  *Matcher
@@ -74,16 +69,9 @@ type Recorder struct {
 	safe    int    // interfaces described in them
 	left    uint64 // packets that were not written because of the limit
 	lost    uint64 // packets that were not written because of a fault
-	fault   error  // why nothing is written at the moment
+	packets int
+	fault   error // why nothing is written at the moment
 	retry   time.Time
-}
-
-// pending holds whole records until they are handed on.
-type pending struct{ b []byte }
-
-func (p *pending) Write(b []byte) (int, error) {
-	p.b = append(p.b, b...)
-	return len(b), nil
 }
 
 // NewRecorder begins a pcapng section on w. The numbers of the interfaces are their places in the
@@ -135,6 +123,7 @@ func newRecorder(w io.Writer, opt RecordOptions, ifaces []RecordedInterface) (*R
 		opt.Warn = func(string) {}
 	}
 	r := &Recorder{out: w, opt: opt, hellos: tcpOnly(opt.Ports)}
+	r.put(appendSection(nil, opt.Note))
 	for _, d := range ifaces {
 		if err := r.AddInterface(d); err != nil {
 			return nil, err
@@ -150,38 +139,17 @@ func newRecorder(w io.Writer, opt RecordOptions, ifaces []RecordedInterface) (*R
 // AddInterface describes one more interface, whose number is the next one. It may be called between
 // packets: an interface can appear while all are watched.
 func (r *Recorder) AddInterface(d RecordedInterface) error {
-	if d.Link > 255 {
+	if d.Link > 0xFFFF {
 		return fmt.Errorf("record packets: link type %d cannot be written", d.Link)
 	}
 	if d.Filter == "" && len(r.ifaces) > 0 { // it is captured as the others are
 		d.Filter = r.ifaces[0].Filter
 	}
 	r.ifaces = append(r.ifaces, d)
-	if r.fault != nil { // it is described when writing works again
-		return nil
-	}
-	if err := r.describe(d); err != nil {
-		return fmt.Errorf("record packets: %w", err)
+	if r.fault == nil { // else it is described when writing works again
+		r.put(appendInterface(r.pending, d))
 	}
 	return nil
-}
-
-// describe writes an interface description, the first one behind the section header.
-func (r *Recorder) describe(d RecordedInterface) (err error) {
-	in := pcapgo.NgInterface{Name: d.Name, Filter: d.Filter, OS: runtime.GOOS, LinkType: layers.LinkType(d.Link),
-		SnapLength: maxPacket, TimestampResolution: 9}
-	before := len(r.pending.b)
-	if r.w == nil {
-		r.w, err = pcapgo.NewNgWriterInterface(&r.pending, in, pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{
-			Hardware: runtime.GOARCH, OS: runtime.GOOS, Application: "amtmedic", Comment: r.opt.Note}})
-	} else {
-		_, err = r.w.AddInterface(in)
-	}
-	if err == nil {
-		err = r.w.Flush()
-	}
-	r.size += int64(len(r.pending.b) - before)
-	return err
 }
 
 // Interfaces tells how many interfaces are described.
@@ -213,9 +181,10 @@ func (r *Recorder) Take(p *Packet, seen []Event) error {
 		r.lost++
 		return nil
 	}
-	r.put(appendPacket(r.pending.b, p, min(max(p.Iface, 0), len(r.ifaces)-1), text))
+	r.packets++
+	r.put(appendPacket(r.pending, p, min(max(p.Iface, 0), len(r.ifaces)-1), text))
 	wait := time.Since(r.flushed)
-	if wait >= flushEvery || ((pinned || len(seen) > 0) && wait >= flushHello) || len(r.pending.b) >= flushBytes {
+	if wait >= flushEvery || ((pinned || len(seen) > 0) && wait >= flushHello) || len(r.pending) >= flushBytes {
 		return r.Flush()
 	}
 	return nil
@@ -223,13 +192,13 @@ func (r *Recorder) Take(p *Packet, seen []Event) error {
 
 // put takes over what waits with something added.
 func (r *Recorder) put(b []byte) {
-	r.size += int64(len(b) - len(r.pending.b))
-	r.pending.b, r.waiting = b, true
+	r.size += int64(len(b) - len(r.pending))
+	r.pending, r.waiting = b, true
 }
 
 func (r *Recorder) remark(at time.Time, text string) {
 	if r.fault == nil {
-		r.put(appendRemark(r.pending.b, at, text))
+		r.put(appendRemark(r.pending, at, text))
 	}
 }
 
@@ -254,6 +223,9 @@ func (r *Recorder) Left() uint64 { return r.left }
 // Lost tells how many packets were not written because writing did not work, as far as known.
 func (r *Recorder) Lost() uint64 { return r.lost }
 
+// Packets tells how many packets are in the recording: the number of the last one that was taken.
+func (r *Recorder) Packets() int { return r.packets }
+
 // Size tells how long the recording is, in bytes.
 func (r *Recorder) Size() int64 { return r.size }
 
@@ -263,13 +235,13 @@ func (r *Recorder) Flush() error {
 	if r.fault != nil {
 		return r.again()
 	}
-	if len(r.pending.b) == 0 {
+	if len(r.pending) == 0 {
 		return nil
 	}
-	_, err := r.out.Write(r.pending.b)
+	_, err := r.out.Write(r.pending)
 	if err == nil {
 		r.written, r.safe = r.size, len(r.ifaces)
-		r.pending.b = r.pending.b[:0]
+		r.pending = r.pending[:0]
 		return nil
 	}
 	r.drop(err)
@@ -295,8 +267,10 @@ func (r *Recorder) drop(err error) {
 	} else if _, err := f.Seek(r.written, io.SeekStart); err != nil {
 		r.retry = time.Now().Add(100 * 365 * 24 * time.Hour)
 	}
-	r.lost += uint64(countPackets(r.pending.b))
-	r.pending.b, r.size = r.pending.b[:0], r.written
+	n := countPackets(r.pending)
+	r.lost += uint64(n)
+	r.packets -= n
+	r.pending, r.size = r.pending[:0], r.written
 }
 
 // countPackets counts the packets among whole blocks.
@@ -314,25 +288,23 @@ func countPackets(b []byte) (n int) {
 // and what is missing.
 func (r *Recorder) again() error {
 	if time.Now().Before(r.retry) {
-		r.pending.b = r.pending.b[:0]
+		r.pending = r.pending[:0]
 		return nil
 	}
-	packets := slices.Clone(r.pending.b)
+	packets := slices.Clone(r.pending)
 	was := r.fault
-	r.pending.b, r.size, r.fault = r.pending.b[:0], r.written, nil
+	r.pending, r.size, r.fault = r.pending[:0], r.written, nil
 	for _, d := range r.ifaces[r.safe:] {
-		if err := r.describe(d); err != nil {
-			return fmt.Errorf("record packets: %w", err)
-		}
+		r.put(appendInterface(r.pending, d))
 	}
 	text := fmt.Sprintf("%d packets are missing here: %v", r.lost, was)
 	r.remark(r.flushed, text)
-	r.put(append(r.pending.b, packets...))
-	if _, err := r.out.Write(r.pending.b); err != nil {
+	r.put(append(r.pending, packets...))
+	if _, err := r.out.Write(r.pending); err != nil {
 		r.drop(err)
 		return nil
 	}
-	r.written, r.safe, r.pending.b, r.waiting = r.size, len(r.ifaces), r.pending.b[:0], false
+	r.written, r.safe, r.pending, r.waiting = r.size, len(r.ifaces), r.pending[:0], false
 	r.opt.Warn("packets are written again; " + text)
 	return nil
 }
@@ -342,12 +314,8 @@ func (r *Recorder) again() error {
 func (r *Recorder) Close(s Stats) error {
 	var err error
 	if r.fault == nil {
-		err = r.w.WriteInterfaceStats(0, pcapgo.NgInterfaceStatistics{LastUpdate: time.Now(),
-			PacketsReceived: s.Received, PacketsDropped: s.Dropped})
-		before := len(r.pending.b)
-		err = errors.Join(err, r.w.Flush())
-		r.size += int64(len(r.pending.b) - before)
-		err = errors.Join(err, r.Flush())
+		r.put(appendCounters(r.pending, time.Now(), s))
+		err = r.Flush()
 	}
 	if r.file != nil {
 		err = errors.Join(err, r.file.Close())

@@ -196,16 +196,26 @@ func openCase() (*journal.Case, error) {
 	return journal.Create(dir, journal.Options{Tool: versionLine(), Now: time.Now, Rand: rand.IntN})
 }
 
-// keepPackets lets what is captured live go into the case as it comes.
+// keepPackets lets what is captured live go into the case as it comes, and the client's packets of the
+// capture files that were named.
 func keepPackets(world *site.World, book *journal.Case) {
-	world.KeepPackets(func(side string) (io.WriteCloser, string, error) {
+	world.KeepPackets(wireFiles(book))
+	world.KeepFiles(wireFiles(book))
+}
+
+// wireFiles makes files for packets in a case.
+func wireFiles(book *journal.Case) func(side string) (io.WriteCloser, string, error) {
+	return func(side string) (io.WriteCloser, string, error) {
 		path, ref, err := book.WirePath(side)
 		if err != nil {
 			return nil, "", err
 		}
 		f, err := os.OpenFile(path, os.O_WRONLY, 0o600)
-		return f, ref, err
-	})
+		if err != nil {
+			return nil, "", err
+		}
+		return f, ref, nil
+	}
 }
 
 // diagnoseHere probes this machine and its network. Nobody is asked: what a person knows comes as

@@ -99,6 +99,7 @@ func (r *keptFile) Close() error {
 
 // keepAndShow lets what is captured live go into the case as it comes, and onto the screen.
 func keepAndShow(world *site.World, book *journal.Case, log *wire.Log, name string) {
+	world.KeepFiles(wireFiles(book)) // which are shown already
 	world.KeepPackets(func(side string) (io.WriteCloser, string, error) {
 		path, ref, err := book.WirePath(side)
 		if err != nil {

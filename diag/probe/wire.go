@@ -25,8 +25,8 @@ type Wire struct {
 	After   string       // what was done to the client at the beginning: drain, start-call; empty means nothing
 	Power   string       // s0, s3 or s5; empty while unknown
 	For     time.Duration
-	// Record opens a file of the case for the packets of a live capture, and gives the name by which
-	// facts refer to it; nil keeps no packets.
+	// Record opens a file of the case for the packets of a live capture, or for those of the client in a
+	// file, and gives the name by which facts refer to it; nil keeps no packets.
 	Record func() (file io.WriteCloser, ref string, err error)
 	// Open opens the source; warn is told what it says while it runs.
 	Open func(warn func(string)) (capture.Source, error)
@@ -153,12 +153,16 @@ func (w *Wire) run(ctx context.Context, r Report, until time.Time) error {
 		defer func() { _ = c.Close() }()
 	}
 	file := w.Name
+	hold := &holding{Report: r}
+	if until.IsZero() && w.Record != nil {
+		r = hold
+	}
 	var keep capture.Sink
 	if !until.IsZero() { // facts refer to what is kept
 		keep, file = w.recording(src, r.Saw)
 	}
 	spy := &watched{Source: src}
-	g := &gatherer{w: w, r: r, file: file, clients: slices.Clone(w.Clients), seen: map[string]bool{}, count: map[string]int{}, latest: map[string]diag.Fact{}, others: map[netip.Addr]bool{}, vendors: map[string]string{}}
+	g := &gatherer{w: w, r: r, file: file, clients: slices.Clone(w.Clients), seen: map[string]bool{}, count: map[string]int{}, latest: map[string]diag.Fact{}, others: map[netip.Addr]bool{}, vendors: map[string]string{}, mine: map[int][]capture.Event{}}
 	scan, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if !until.IsZero() {
@@ -181,6 +185,7 @@ func (w *Wire) run(ctx context.Context, r Report, until time.Time) error {
 		err = capture.Scan(scan, spy, opt, g.event)
 	}
 	if ctx.Err() != nil {
+		hold.release(func(string) string { return "" })
 		return ctx.Err()
 	}
 	if errors.Is(err, context.Canceled) {
@@ -188,6 +193,9 @@ func (w *Wire) run(ctx context.Context, r Report, until time.Time) error {
 	}
 	first, last := spy.span(!until.IsZero())
 	g.end(first, last, stats, err)
+	if len(hold.facts) > 0 {
+		hold.release(w.keepFile(ctx, g, int(stats.Received)))
+	}
 	return err
 }
 

@@ -33,9 +33,10 @@ type gatherer struct {
 	seen    map[string]bool     // keys without side of which a packet was seen
 	count   map[string]int      // facts reported of each key
 	latest  map[string]diag.Fact
-	vendors map[string]string   // vendor class by MAC address, as asked for a lease
-	notes   []capture.Note      // that wait as held does
-	enough  func(time.Duration) // live: what was waited for is there
+	vendors map[string]string       // vendor class by MAC address, as asked for a lease
+	notes   []capture.Note          // that wait as held does
+	mine    map[int][]capture.Event // of our client, by packet
+	enough  func(time.Duration)     // live: what was waited for is there
 }
 
 func (g *gatherer) event(e capture.Event) {
@@ -117,6 +118,9 @@ func ends(e capture.Event) map[string]any {
 
 // report makes the facts of one event of the client.
 func (g *gatherer) report(e capture.Event) {
+	if len(g.mine) < mostKept {
+		g.mine[e.Packet] = append(g.mine[e.Packet], e)
+	}
 	switch e.Kind {
 	case capture.KindSYN:
 		g.fact(e, "syn", ends(e))

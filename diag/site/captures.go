@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -81,7 +82,13 @@ func stampOf(path string) string {
 
 func (w *World) capture(c Capture, v *diag.View, stamp string) probe.Probe {
 	odd := &oddities{}
-	p := probe.WireFile(probe.Wire{Side: c.Side, Name: c.Path, Clients: clients(v), UUID: uuid(v), Ports: ports(v),
+	var record func() (io.WriteCloser, string, error)
+	w.mu.Lock()
+	if files := w.files; files != nil {
+		record = func() (io.WriteCloser, string, error) { return files(string(c.Side)) }
+	}
+	w.mu.Unlock()
+	p := probe.WireFile(probe.Wire{Side: c.Side, Record: record, Name: c.Path, Clients: clients(v), UUID: uuid(v), Ports: ports(v),
 		Open: func(warn func(string)) (capture.Source, error) {
 			f, err := capture.OpenFile(c.Path, func(text string) { warn(text); odd.add(errors.New(text)) })
 			if err != nil {

@@ -53,7 +53,8 @@ type Options struct {
 
 // World is the site. It implements flow.World; its methods are safe for concurrent use.
 type World struct {
-	keep func(side string) (io.WriteCloser, string, error) // where packets of live captures go
+	keep  func(side string) (io.WriteCloser, string, error) // where packets of live captures go
+	files func(side string) (io.WriteCloser, string, error) // where the client's packets of capture files go
 
 	o         Options
 	system    probe.System
@@ -111,6 +112,13 @@ func (w *World) Drained() {
 func (w *World) KeepPackets(open func(side string) (file io.WriteCloser, ref string, err error)) {
 	w.mu.Lock()
 	w.keep = open
+	w.mu.Unlock()
+}
+
+// KeepFiles is KeepPackets for the packets of the client in the capture files that were named.
+func (w *World) KeepFiles(open func(side string) (file io.WriteCloser, ref string, err error)) {
+	w.mu.Lock()
+	w.files = open
 	w.mu.Unlock()
 }
 
