@@ -271,7 +271,7 @@ func (s *Session) inContext(parent context.Context, err error) error {
 // evidence copies the beginning of an answer without the secrets that were sent or asked for: a
 // proxy or a broken firmware may echo them.
 func (s *Session) evidence(b []byte) []byte {
-	text := string(b[:min(len(b), maxEvidence)])
+	text := string(b[:min(len(b), maxEvidence+maxSecret)])
 	for _, secret := range s.secrets {
 		for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), wsman.Escape(secret)} {
 			text = strings.ReplaceAll(text, form, "[secret]")
@@ -280,7 +280,7 @@ func (s *Session) evidence(b []byte) []byte {
 	for _, name := range []string{"ProvisioningServerOTP>", "DigestPassword>", "NetworkAdminPassword>", "Password>", "PPS>"} {
 		text = cutElement(text, name)
 	}
-	return []byte(text)
+	return []byte(text[:min(len(text), maxEvidence)])
 }
 
 // cutElement hides the text that follows an opening tag whose name ends so.

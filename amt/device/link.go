@@ -10,6 +10,7 @@ import (
 const (
 	maxAnswer   = 1<<20 + 64<<10 // bytes, header included
 	maxEvidence = 2 << 10        // bytes that are kept of an answer that cannot be read
+	maxSecret   = 4 << 10        // of a secret in it: so much more is looked at before the rest is cut off
 )
 
 // link is an open connection. Between two exchanges a goroutine waits for its first byte or its end,
@@ -40,7 +41,7 @@ func (s *source) Read(b []byte) (int, error) {
 	n, err := s.r.Read(b[:min(len(b), s.left)])
 	s.left -= n
 	s.n += n
-	if room := maxEvidence - len(s.head); room > 0 && n > 0 {
+	if room := maxEvidence + maxSecret - len(s.head); room > 0 && n > 0 {
 		s.head = append(s.head, b[:min(n, room)]...)
 	}
 	if err != nil {
