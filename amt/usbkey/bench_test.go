@@ -2,6 +2,7 @@ package usbkey
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,5 +50,8 @@ func BenchmarkInspect2GiB(b *testing.B) {
 	b.ReportMetric(float64(ours.Microseconds())/n, "inspect-us")
 	b.ReportMetric(float64(theirs.Microseconds())/n, "fsck-us")
 	b.ReportMetric(float64(process.Microseconds())/n, "process-us")
-	b.ReportMetric(float64((theirs-process).Nanoseconds())/float64(ours.Nanoseconds()), "times-faster")
+	faster := float64((theirs - process).Nanoseconds()) / float64(ours.Nanoseconds())
+	b.ReportMetric(faster, "times-faster")
+	fmt.Printf("perf: usbkey | inspecting an image, times as fast as fsck.fat -n without the start of a process | %.3f ms | %.3f ms | %.2f | -\n",
+		ours.Seconds()*1000/n, (theirs-process).Seconds()*1000/n, faster)
 }
