@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"amtmedic/amt"
 	"amtmedic/capture"
 	"amtmedic/diag"
 )
@@ -29,21 +30,37 @@ func (w *World) record(dir string) error {
 		if err != nil {
 			return errors.Join(err, f.Close())
 		}
-		w.ether(side).keep = &keeper{rec, f}
+		w.ether(side).keep = newKeeper(rec, f, amt.HelloPort, w.plan.port)
 	}
 	return nil
 }
 
-// keeper writes what an ether sees into a file.
+// keeper writes what an ether sees into a file, with what is seen in it as comments.
 type keeper struct {
 	rec  *capture.Recorder
 	file *os.File
+	scan *capture.Scanner
+	seen []capture.Event
+	n    int
+}
+
+func newKeeper(rec *capture.Recorder, file *os.File, ports ...uint16) *keeper {
+	k := &keeper{rec: rec, file: file}
+	k.scan = capture.NewScanner(capture.Options{Ports: ports}, func(e capture.Event) { k.seen = append(k.seen, e) })
+	return k
 }
 
 // frame writes one frame. A full disk costs the capture file, not the world: Close tells.
 func (k *keeper) frame(at time.Time, b []byte) error {
-	err := k.rec.Packet(&capture.Packet{Data: b, Time: at, OrigLen: len(b), Link: capture.LinkEthernet})
+	k.n++
+	p := &capture.Packet{Data: b, Time: at, OrigLen: len(b), Link: capture.LinkEthernet, Number: k.n}
+	k.scan.Packet(p)
+	err := k.rec.Take(p, k.seen)
+	k.seen = k.seen[:0]
 	return errors.Join(err, k.rec.Flush())
 }
 
-func (k *keeper) close(s capture.Stats) error { return errors.Join(k.rec.Close(s), k.file.Close()) }
+func (k *keeper) close(s capture.Stats) error {
+	k.scan.End()
+	return errors.Join(k.rec.Take(&capture.Packet{}, k.seen), k.rec.Close(s), k.file.Close())
+}
