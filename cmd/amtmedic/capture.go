@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -71,7 +70,7 @@ func runCaptureScan(e *env, args []string) (int, error) {
 	case *follow:
 		return followFile(e, files[0], ports.ports, *asJSON, *span)
 	}
-	out := bufio.NewWriterSize(e.stdout, 64<<10)
+	out := newSoonWriter(e.stdout)
 	code := exitOK
 	for _, group := range capture.Chains(files) {
 		emit := eventWriter(out, *asJSON, len(files) > 1)
