@@ -134,10 +134,16 @@ func (c *configuration) verify(ctx context.Context) error {
 		return inStep(StepVerify, err)
 	}
 	c.r.Login = c.s.Admin
-	if wrong, err := c.compare(ctx, d); err != nil {
+	if c.r.Identity.Version.IsZero() {
+		id, err := d.Identify(ctx)
+		if err != nil {
+			return inStep(StepVerify, err)
+		}
+		c.r.Identity = id
+	}
+	var err error
+	if c.r.Skew, err = Verify(ctx, d, c.s); err != nil {
 		return inStep(StepVerify, err)
-	} else if len(wrong) > 0 {
-		return inStep(StepVerify, &Error{Op: "verify", Kind: KindVerify, Err: errors.Join(wrong...), Hint: hints[KindVerify]})
 	}
 	return inStep(StepVerify, c.done(ctx, StepVerify))
 }
@@ -173,38 +179,37 @@ func passing(err error) bool {
 	return false
 }
 
-// compare reads what was set and lists what differs.
-func (c *configuration) compare(ctx context.Context, d Device) (wrong []error, err error) {
-	if c.r.Identity.Version.IsZero() {
-		if c.r.Identity, err = d.Identify(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if c.s.Names != (Names{}) {
+// Verify reads from a provisioned client what can be read of its settings: names, clock, TLS. What
+// differs is one error of KindVerify. skew is how far the client's clock is ahead of ours.
+func Verify(ctx context.Context, d Device, s Settings) (skew time.Duration, err error) {
+	var wrong []error
+	if s.Names != (Names{}) {
 		n, err := d.Names(ctx)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		if n != c.s.Names {
-			wrong = append(wrong, fmt.Errorf("its name is %q, not %q", n.FQDN(), c.s.Names.FQDN()))
+		if n != s.Names {
+			wrong = append(wrong, fmt.Errorf("its name is %q, not %q", n.FQDN(), s.Names.FQDN()))
 		}
 	}
 	at, err := d.Clock(ctx)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	c.r.Skew = at.Sub(c.s.Now()).Round(time.Second)
-	if c.r.Skew.Abs() > verifySlack {
-		wrong = append(wrong, fmt.Errorf("its clock is off by %v", c.r.Skew))
+	if skew = at.Sub(s.now()).Round(time.Second); skew.Abs() > verifySlack {
+		wrong = append(wrong, fmt.Errorf("its clock is off by %v", skew))
 	}
-	if c.s.TLS != nil {
+	if s.TLS != nil {
 		t, err := d.TLS(ctx)
 		if err != nil {
-			return nil, err
+			return skew, err
 		}
-		if t.Remote != c.s.TLS.On {
-			wrong = append(wrong, fmt.Errorf("TLS is on: %v, not %v", t.Remote, c.s.TLS.On))
+		if t.Remote != s.TLS.On {
+			wrong = append(wrong, fmt.Errorf("TLS is on: %v, not %v", t.Remote, s.TLS.On))
 		}
 	}
-	return wrong, nil
+	if len(wrong) > 0 {
+		return skew, &Error{Op: "verify", Kind: KindVerify, Err: errors.Join(wrong...), Hint: hints[KindVerify]}
+	}
+	return skew, nil
 }

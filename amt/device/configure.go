@@ -46,9 +46,6 @@ const settleTime = 90 * time.Second
 // it. It can be called again after any error, by another process too: every step may be repeated. d
 // is the client as it is reached during setup.
 func Configure(ctx context.Context, d Device, s Settings, p Progress) (Result, error) {
-	if s.Now == nil {
-		s.Now = time.Now
-	}
 	if s.Wait == nil {
 		s.Wait = pause
 	}

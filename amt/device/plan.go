@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"amtmedic/amt"
@@ -35,6 +36,14 @@ type Settings struct {
 	Now func() time.Time
 	// Wait waits, or gives the context's error; nil waits by the system's clock.
 	Wait func(ctx context.Context, t time.Duration) error
+}
+
+// now asks the clock of the settings.
+func (s *Settings) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }
 
 // Pair is a PID/PPS pair.
@@ -89,10 +98,10 @@ func Plan(d Device, s Settings) []Step {
 			plan = append(plan, step)
 		}
 	}
-	add(s.Hours > 0, Step{Name: StepWindow, Text: "extend the setup window", Lenient: missing("this firmware cannot extend its setup window"),
+	add(s.Hours > 0, Step{Name: StepWindow, Text: "extend the setup window", Lenient: notExtended,
 		Do: func(ctx context.Context) error { return d.ExtendWindow(ctx, s.Hours) }})
 	add(true, Step{Name: StepClock, Text: "set the clock", Check: s.clockRight(d),
-		Do: func(ctx context.Context) error { return d.SetClock(ctx, s.Now) }})
+		Do: func(ctx context.Context) error { return d.SetClock(ctx, s.now) }})
 	add(s.Names != Names{}, Step{Name: StepNames, Text: "set host and domain name", Check: s.namesRight(d),
 		Do: func(ctx context.Context) error { return d.SetNames(ctx, s.Names) }})
 	add(!s.MEBx.IsZero(), Step{Name: StepMEBx, Text: "set the MEBx password", Secret: true, Lenient: notPermitted,
@@ -153,7 +162,7 @@ func twice(ctx context.Context, do func() error) error {
 func (s *Settings) clockRight(d Device) func(context.Context) (bool, error) {
 	return func(ctx context.Context) (bool, error) {
 		at, err := d.Clock(ctx)
-		return s.Now().Sub(at).Abs() <= clockSlack, err
+		return s.now().Sub(at).Abs() <= clockSlack, err
 	}
 }
 
@@ -172,6 +181,15 @@ func missing(words string) func(error) string {
 		}
 		return ""
 	}
+}
+
+// notExtended forgives a window that stays as it is: a configuration takes seconds.
+func notExtended(err error) string {
+	switch KindOf(err) {
+	case KindMissing, KindReturn, KindFault:
+		return fmt.Sprintf("the setup window was not extended: %v", err)
+	}
+	return ""
 }
 
 // notPermitted forgives a MEBx password that may not be set, as after an earlier session that set it

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/cert"
 	"amtmedic/amt/device"
 	"amtmedic/amt/hello"
 	"amtmedic/amt/sim/engine"
@@ -199,8 +200,7 @@ func (b *bench) setup(m hello.Message) *device.Session {
 		id, key := tlspsk.PlainPair(string(m.PID), b.client.Pair.PPS.Reveal())
 		o.PSK = &tlspsk.Config{Identity: id, Key: func(string) ([]byte, bool) { return key, true }}
 	} else {
-		o.TLS = legacy()
-		o.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &newAuthority().prov, nil }
+		o.TLS = cert.ClientConfig(newAuthority().prov)
 	}
 	return b.open(true, o)
 }
