@@ -69,6 +69,7 @@ func (f *File) Stats() Stats {
 // Run reads the file to its end. A file that is cut off inside a record ends regularly with a
 // warning. ErrNotCapture and FormatError come wrapped in amt.Error with the next step.
 func (f *File) Run(ctx context.Context, fn func(*Packet) error) error {
+	hint(f.r)
 	f.count.r, f.count.ctx = f.r, ctx
 	var last time.Time
 	if f.follow != nil {
@@ -80,7 +81,6 @@ func (f *File) Run(ctx context.Context, fn func(*Packet) error) error {
 			return fn(&Packet{Time: last.Add(waited)})
 		}
 	} else if !isRegular(f.r) {
-		widen(f.r)
 		c := newCancelReader(ctx, f.r)
 		defer c.stop()
 		f.count.r = c
@@ -90,7 +90,7 @@ func (f *File) Run(ctx context.Context, fn func(*Packet) error) error {
 		return f.explain(ctx, err)
 	}
 	defer done()
-	form, err := f.sniff(newBlockReader(r))
+	form, err := f.sniff(newBlockReader(&inflating{r, ctx})) // a small file can hold much
 	if err != nil {
 		return f.explain(ctx, err)
 	}
@@ -204,6 +204,19 @@ func (c *countReader) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.n.Add(int64(n))
 	return n, err
+}
+
+// inflating honours a cancel per read of what was decompressed.
+type inflating struct {
+	r   io.Reader
+	ctx context.Context
+}
+
+func (i *inflating) Read(b []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.r.Read(b)
 }
 
 // isRegular reports whether reads from r come back soon by themselves.
