@@ -119,7 +119,8 @@ func (l *Live) Close() error {
 	return nil
 }
 
-// Run gives packets until ctx ends, and a heartbeat at least once a second.
+// Run gives packets until ctx ends, and a heartbeat behind each burst of them and at least once a
+// second.
 func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 	defer l.countLost()
 	number, beat := 0, time.Now()
@@ -143,8 +144,14 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 		case err != nil:
 			return liveError(l.name, fmt.Errorf("read packets: %w", err))
 		}
+		before := number
 		if err := l.deliver(l.buf[:n], &number, fn); err != nil {
 			return err
+		}
+		if number > before { // for who gathers: nothing may come for long
+			if err := fn(&Packet{Time: time.Now()}); err != nil {
+				return err
+			}
 		}
 	}
 }

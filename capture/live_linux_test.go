@@ -189,9 +189,23 @@ func TestLiveAndTcpdump(t *testing.T) {
 	})
 }
 
+// carrier waits until an interface sends: the kernel tells its queue of a carrier up to a second late,
+// and drops what is sent before.
+func carrier(t *testing.T, iface string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); iface != "lo"; time.Sleep(20 * time.Millisecond) {
+		if state := output(t, "ip", "-o", "link", "show", iface); strings.Contains(state, " state UP ") {
+			return
+		} else if time.Now().After(end) {
+			t.Fatalf("%s does not come up: %s", iface, state)
+		}
+	}
+}
+
 // inject sends raw frames out of an interface.
 func inject(t *testing.T, iface string, frames ...[]byte) {
 	t.Helper()
+	carrier(t, iface)
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -349,6 +363,38 @@ func TestLiveRecordingIsWritten(t *testing.T) {
 		}()
 		if err := Scan(ctx, Record(l, rec), Options{}, func(Event) {}); !errors.Is(err, context.Canceled) {
 			t.Error(err)
+		}
+	})
+}
+
+// Who gathers packets, as a recorder does, must learn that a burst is over.
+func TestLiveHeartbeatFollowsBurst(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		l, err := OpenLive("lo", LiveOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		bare, err := Frame(clientV4, serverV4, PSH|ACK, 5, 5, psk(t, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		inject(t, "lo", bare, bare, bare)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		var last time.Time
+		seen, over := 0, errors.New("the burst is over")
+		err = l.Run(ctx, func(p *Packet) error {
+			switch {
+			case p.Number > 0:
+				seen, last = p.Number, p.Time
+			case seen == 3 && p.Data == nil && p.Time.Equal(last):
+				return over
+			}
+			return nil
+		})
+		if err != over {
+			t.Errorf("%d packets, then %v", seen, err)
 		}
 	})
 }

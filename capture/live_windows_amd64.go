@@ -78,18 +78,19 @@ func (l *Live) Close() error {
 	return nil
 }
 
-// Run gives packets until ctx ends, and a heartbeat at least once a second.
+// Run gives packets until ctx ends, and a heartbeat behind each burst of them and at least once a
+// second.
 func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 	defer onStop(ctx, l.h.breakLoop)()
 	defer l.countLost()
 	p := Packet{Link: l.link}
-	beat := time.Now()
+	beat, burst, over := time.Now(), false, false // over: no packet follows the burst at once
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if now := time.Now(); now.Sub(beat) >= time.Second {
-			beat = now
+		if now := time.Now(); over || now.Sub(beat) >= time.Second {
+			beat, burst, over = now, false, false
 			l.countLost()
 			if err := fn(&Packet{Time: now}); err != nil {
 				return err
@@ -99,9 +100,14 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 		if err != nil {
 			return l.readError(err)
 		}
-		if head == nil || !l.match.Match(l.link, data) { // the driver's filter may be missing
+		if head == nil {
+			over = burst
 			continue
 		}
+		if !l.match.Match(l.link, data) { // the driver's filter may be missing
+			continue
+		}
+		burst = true
 		p.Data, p.OrigLen, p.Time = data, int(min(head.size, 1<<30)), time.Unix(int64(head.sec), int64(head.usec)*1000)
 		p.Number++
 		l.count(&p)
