@@ -1,9 +1,14 @@
 package device
 
 import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -211,5 +216,66 @@ func TestNamesAreNotWrittenAgain(t *testing.T) {
 	}
 	if !reflect.DeepEqual(r.ops, []string{"AMT_GeneralSettings.Get"}) {
 		t.Errorf("asked %v", r.ops)
+	}
+}
+
+// A certificate that the client says it has already is found in its list and put to use; the key is one
+// that no certificate belongs to.
+func TestDuplicateCertificateIsFound(t *testing.T) {
+	list := recorded(t, "amt", "publickey", "certificate", "get.xml")
+	a, err := wsman.Parse([]byte(list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := wsman.ReadCertificate(a.Content())
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := x509.ParseCertificate(cert.DER)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReplay(t, map[string]string{wsman.ClassKeys + ".AddCertificate": strings.ReplaceAll(output(wsman.ClassKeys, "AddCertificate", ""), "<g:ReturnValue>0<", "<g:ReturnValue>2058<")})
+	var signed crypto.PublicKey
+	err = r.device(t).SetTLS(testContext(t), TLS{On: true, Root: root, Name: "pc.corp.example", Sign: func(_ context.Context, key crypto.PublicKey) ([]byte, error) {
+		signed = key
+		return cert.DER, nil
+	}})
+	if err != nil {
+		t.Fatalf("%v, asked %v", err, r.ops)
+	}
+	if k, ok := signed.(*rsa.PublicKey); !ok || k.N.BitLen() != 2048 {
+		t.Errorf("signed %T", signed)
+	}
+	for i, op := range r.ops {
+		if op == "AMT_TLSCredentialContext.Put" {
+			ref, _ := wsman.ReadReference(r.asked[i].Child("ElementInContext"))
+			if ref.Key("InstanceID") != "Intel(r) AMT Certificate: Handle: 2" && ref.Key("InstanceID") != "Intel(r) AMT Certificate: Handle: 0" {
+				t.Errorf("put to use: %+v", ref)
+			}
+			return
+		}
+	}
+	t.Errorf("no certificate was put to use: %v", r.ops)
+}
+
+// TestBusy: what firmware says while it cannot make a key yet.
+func TestBusy(t *testing.T) {
+	cases := map[string]struct {
+		err  error
+		want bool
+	}{
+		"not ready":      {&wsman.ReturnError{Code: 2}, true},
+		"random numbers": {&wsman.ReturnError{Code: 48}, true},
+		"generating":     {&wsman.ReturnError{Code: 2061}, true},
+		"no room":        {&wsman.ReturnError{Code: 23}, false},
+		"own fault":      {&wsman.Fault{Code: "Receiver", Subcode: "InternalError"}, true},
+		"our fault":      {&wsman.Fault{Code: "Sender", Subcode: "AccessDenied"}, false},
+		"no answer":      {io.EOF, false},
+	}
+	for name, c := range cases {
+		if got := busy(&Error{Err: c.err}); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

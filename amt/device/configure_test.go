@@ -294,3 +294,32 @@ func TestLenientSteps(t *testing.T) {
 		t.Errorf("%q, %v", r.Notes, err)
 	}
 }
+
+// A session that was cut off at the commit is gone on with where the client answers, on the port that
+// its version has.
+func TestCommitOfAnEarlierSessionIsFound(t *testing.T) {
+	nowhere := func(fw *firmware) func(...Login) Device {
+		return func(l ...Login) Device { return &fake{fw: fw, logins: l} } // as during setup: not there any more
+	}
+	for name, tlsOnly := range map[string]bool{"plain port": false, "TLS port": true} {
+		t.Run(name, func(t *testing.T) {
+			fw := newFirmware()
+			s := wanted(fw)
+			fw.state.Provisioning, fw.names, fw.clock, fw.tls.Remote, fw.admin = Post, s.Names, 0, true, s.Admin
+			s.ReopenTLS = nowhere(fw)
+			if tlsOnly {
+				s.ReopenTLS, s.Reopen = s.Reopen, nowhere(fw)
+			}
+			p := &kept{done: []string{StepSent}}
+			r, err := Configure(testContext(t), &fake{fw: fw}, s, p)
+			if err != nil || r.Commit != Committed || !p.Finished(StepVerify) || r.Identity != fw.id {
+				t.Errorf("%+v, %v", r, err)
+			}
+			for _, op := range fw.log {
+				if strings.HasPrefix(op, "set ") || op == "commit" {
+					t.Errorf("did %v", fw.log)
+				}
+			}
+		})
+	}
+}

@@ -45,6 +45,7 @@ type Error struct {
 	Err      error  // *wsman.ReturnError, *wsman.Fault, an error of tlspsk, of the network ...
 	Hint     string // what to do next
 	Sent     bool   // the whole request was written: the client may have acted on it
+	Status   int    // HTTP status of what came instead of an answer (KindHTTP), 0 otherwise
 	Evidence []byte // the beginning of what came instead of an answer; never of what was sent
 }
 

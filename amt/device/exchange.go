@@ -253,7 +253,7 @@ func (s *Session) broken(ctx context.Context, l *link, c call, err error, sent b
 			e.Err = fmt.Errorf("%w in the middle of its answer: %w", errClosed, err)
 		}
 	case l.src.n > 0:
-		e.Kind = KindAnswer
+		e.Kind, e.Err = KindAnswer, errors.New(string(s.evidence([]byte(err.Error())))) // it quotes the answer
 	}
 	e.Hint = hints[e.Kind]
 	return e

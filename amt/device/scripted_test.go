@@ -104,6 +104,9 @@ func (p *peer) reset() {
 
 const stateAnswer = `<?xml version="1.0" encoding="UTF-8"?><a:Envelope xmlns:a="http://www.w3.org/2003/05/soap-envelope" xmlns:g="http://intel.com/wbem/wscim/1/amt-schema/1/AMT_SetupAndConfigurationService"><a:Header/><a:Body><g:AMT_SetupAndConfigurationService><g:ProvisioningState>1</g:ProvisioningState></g:AMT_SetupAndConfigurationService></a:Body></a:Envelope>`
 
+// faultAnswer is a fault with a subcode to be filled in.
+const faultAnswer = `<a:Envelope xmlns:a="http://www.w3.org/2003/05/soap-envelope"><a:Header/><a:Body><a:Fault><a:Code><a:Value>a:Sender</a:Value><a:Subcode><a:Value>b:%s</a:Value></a:Subcode></a:Code><a:Reason><a:Text>no</a:Text></a:Reason></a:Fault></a:Body></a:Envelope>`
+
 const challenge = "WWW-Authenticate: Digest realm=\"Digest:BA870000000000000000000000000000\", nonce=\"%s\", stale=\"%t\", qop=\"auth\"\r\n"
 
 // always answers every request in the same way.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -112,8 +113,6 @@ func TestCommitIsNotSentTwice(t *testing.T) {
 func TestTypedErrors(t *testing.T) {
 	closed := newScripted(t, func(*peer) {})
 	_ = closed.Close()
-	fault := strings.ReplaceAll(stateAnswer, "<g:AMT_SetupAndConfigurationService><g:ProvisioningState>1</g:ProvisioningState></g:AMT_SetupAndConfigurationService>",
-		`<a:Fault><a:Code><a:Value>a:Sender</a:Value><a:Subcode><a:Value>b:%s</a:Value></a:Subcode></a:Code><a:Reason><a:Text>no</a:Text></a:Reason></a:Fault>`)
 	reply := func(status int, body string) func(*peer) { return always(status, "", body) }
 	cases := map[string]struct {
 		each     func(*peer) // nil: nothing listens
@@ -136,9 +135,9 @@ func TestTypedErrors(t *testing.T) {
 		"500 without XML":  {reply(500, ""), KindHTTP, false, ""},
 		"503 with XML":     {reply(503, stateAnswer), KindHTTP, false, "ProvisioningState"},
 		"redirect":         {reply(303, ""), KindHTTP, false, ""},
-		"fault":            {reply(400, fmt.Sprintf(fault, "AccessDenied")), KindFault, false, ""},
-		"fault as 200":     {reply(200, fmt.Sprintf(fault, "AccessDenied")), KindFault, false, ""},
-		"unsupported":      {reply(400, fmt.Sprintf(fault, "DestinationUnreachable")), KindMissing, false, ""},
+		"fault":            {reply(400, fmt.Sprintf(faultAnswer, "AccessDenied")), KindFault, false, ""},
+		"fault as 200":     {reply(200, fmt.Sprintf(faultAnswer, "AccessDenied")), KindFault, false, ""},
+		"unsupported":      {reply(400, fmt.Sprintf(faultAnswer, "DestinationUnreachable")), KindMissing, false, ""},
 		"a huge answer":    {func(p *peer) { p.request(); p.answer(200, "", strings.Repeat("x", wsman.MaxSize+10)) }, KindAnswer, true, "xxx"},
 		"endless header":   {func(p *peer) { p.request(); p.say("HTTP/1.1 200 OK\r\nA: "); p.say(strings.Repeat("y", 2<<20)) }, KindAnswer, true, "A: yyy"},
 		"log-in wanted":    {always(401, fmt.Sprintf(challenge, "n", false), ""), KindLogin, false, ""},
@@ -209,34 +208,53 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
-// What is sent never comes back as evidence, even when the other side echoes it.
-func TestEvidenceHasNoSecrets(t *testing.T) {
-	s := newScripted(t, func(p *peer) {
-		for {
-			_, body, ok := p.request()
-			if !ok {
-				return
-			}
+// What is sent never comes back, in evidence or in words, when the other side echoes it.
+func TestEchoesTellNoSecret(t *testing.T) {
+	echoes := map[string]struct {
+		say  func(p *peer, r *http.Request, body string)
+		kind Kind
+	}{
+		"as a page": {func(p *peer, _ *http.Request, body string) {
 			p.answer(200, "", "you said: "+strings.TrimPrefix(body, `<?xml version="1.0" encoding="utf-8"?>`)+" and <x:ProvisioningServerOTP>T25lVGltZQ==</x:ProvisioningServerOTP>")
-		}
-	})
-	d := NewWSMan(plain(t, s, admin("Old&Pass-1")))
-	for name, call := range map[string]func() error{
-		"MEBx": func() error { return d.SetMEBxPassword(testContext(t), amt.NewSecret("S3cret<&>Pass")) },
-		"pair": func() error {
-			return d.SetPair(testContext(t), "4KRG65QT", amt.NewSecret("ABCD-EFGH-1234-5678-JKLM-NPQR-9876-5432"))
-		},
-	} {
-		var e *Error
-		if err := call(); !errors.As(err, &e) || e.Kind != KindAnswer {
-			t.Fatalf("%s: %v", name, err)
-		}
-		all := string(e.Evidence) + e.Error() + fmt.Sprintf("%+v", e)
-		contains(t, string(e.Evidence), "you said", "[secret]", "_INPUT")
-		for _, bad := range []string{"S3cret", "&lt;&amp;", "ABCDEFGH", "T25lVGltZQ", "Old&Pass"} {
-			if strings.Contains(all, bad) {
-				t.Errorf("%s: %q is in %s", name, bad, all)
+		}, KindAnswer},
+		"as no HTTP":  {func(p *peer, _ *http.Request, body string) { p.say(body + "\r\n\r\n") }, KindAnswer},
+		"as a header": {func(p *peer, _ *http.Request, body string) { p.say("HTTP/1.1 200 OK\r\n" + body + "\r\n\r\n") }, KindAnswer},
+		"as a fault": {func(p *peer, _ *http.Request, body string) {
+			text := strings.NewReplacer("<", " ", ">", " ").Replace(body[strings.Index(body, "<Body>"):])
+			p.answer(400, "", strings.ReplaceAll(fmt.Sprintf(faultAnswer, "AccessDenied"), ">no<", ">"+text+"<"))
+		}, KindFault},
+		"as an error page": {func(p *peer, _ *http.Request, body string) { p.answer(502, "", body) }, KindHTTP},
+	}
+	for name, c := range echoes {
+		t.Run(name, func(t *testing.T) {
+			s := newScripted(t, func(p *peer) {
+				for {
+					r, body, ok := p.request()
+					if !ok {
+						return
+					}
+					c.say(p, r, body)
+				}
+			})
+			d := NewWSMan(plain(t, s, admin("Old&Pass-1")))
+			for what, call := range map[string]func() error{
+				"MEBx": func() error { return d.SetMEBxPassword(testContext(t), amt.NewSecret("S3cret<&>Pass")) },
+				"pair": func() error {
+					return d.SetPair(testContext(t), "4KRG65QT", amt.NewSecret("ABCD-EFGH-1234-5678-JKLM-NPQR-9876-5432"))
+				},
+			} {
+				var e *Error
+				if err := call(); !errors.As(err, &e) || e.Kind != c.kind {
+					t.Fatalf("%s: %v", what, err)
+				}
+				all := string(e.Evidence) + e.Error() + fmt.Sprintf("%+v", e)
+				contains(t, all, "[secret]")
+				for _, bad := range []string{"S3cret", "&lt;&amp;", "ABCDEFGH", "T25lVGltZQ", "Old&Pass"} {
+					if strings.Contains(all, bad) {
+						t.Errorf("%s: %q is in %s", what, bad, all)
+					}
+				}
 			}
-		}
+		})
 	}
 }

@@ -133,6 +133,28 @@ func TestSetTLSIsRepeatable(t *testing.T) {
 	}
 }
 
+// A root that the client is to trust is stored once; with it others may have to show certificates.
+func TestTrustedRoot(t *testing.T) {
+	l, d := newLocal(t, "9.0.0", inSetup)
+	settings := tlsSettings()
+	settings.TrustRoot, settings.Mutual = true, true
+	for range 2 {
+		if err := d.SetTLS(context30(t), settings); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if steps := l.steps(); count(steps, ".AddTrustedRootCertificate") != 1 {
+		t.Errorf("asked %v", steps)
+	}
+	if state, err := d.TLS(context30(t)); err != nil || !state.Mutual {
+		t.Errorf("%+v, %v", state, err)
+	}
+	settings.Root = nil
+	if err := d.SetTLS(context30(t), settings); device.KindOf(err) != device.KindLocal {
+		t.Errorf("without a root: %v", err)
+	}
+}
+
 func TestSetTLSGoesOn(t *testing.T) {
 	for _, fault := range []string{"AMT_PublicKeyManagementService.AddCertificate", "AMT_TLSCredentialContext.Create", "AMT_TLSSettingData.Put"} {
 		t.Run(fault, func(t *testing.T) {

@@ -53,7 +53,7 @@ func (d *wsmanDevice) ask(ctx context.Context, r wsman.Request, once bool) (*wsm
 func (d *wsmanDevice) nonsense(op string, rep reply, err error) error {
 	e := d.failure(op, KindAnswer, err)
 	if rep.status != http.StatusOK {
-		e.Kind, e.Err = KindHTTP, fmt.Errorf("HTTP status %d %s: %w", rep.status, http.StatusText(rep.status), err)
+		e.Kind, e.Status, e.Err = KindHTTP, rep.status, fmt.Errorf("HTTP status %d %s: %w", rep.status, http.StatusText(rep.status), err)
 		e.Hint = hints[KindHTTP]
 	}
 	e.Sent, e.Evidence = true, d.evidence(rep.body)
@@ -71,6 +71,7 @@ func (d *wsmanDevice) outcome(op string, a *wsman.Answer, err error) error {
 	e := d.failure(op, KindAnswer, err)
 	switch {
 	case errors.As(err, &f):
+		f.Reason, f.Detail = string(d.evidence([]byte(f.Reason))), string(d.evidence([]byte(f.Detail)))
 		e.Kind = KindFault
 		if f.Unsupported() {
 			e.Kind = KindMissing

@@ -104,6 +104,11 @@ func TestStatusNames(t *testing.T) {
 			t.Errorf("%d: %s, want PT_STATUS_%s", code, got, name)
 		}
 	}
+	for code, want := range map[int]bool{0: false, 1: false, 2: true, 47: true, 48: true, 49: true, 2057: false, 2061: true} {
+		if NotReady(code) != want {
+			t.Errorf("%d: not ready is %v", code, !want)
+		}
+	}
 	if got := StatusName(99999); got != "99999" {
 		t.Errorf("an unknown number: %s", got)
 	}
