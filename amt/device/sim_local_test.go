@@ -26,6 +26,7 @@ import (
 type local struct {
 	*engine.Engine
 	now   time.Time
+	user  string // who is vouched for; empty: nobody, and nobody is asked for
 	mu    sync.Mutex
 	asked []string
 }
@@ -44,7 +45,7 @@ func newLocal(t *testing.T, version string, change func(*engine.Config)) (*local
 	l.Engine = engine.New(c)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		a := l.Answer(engine.Session{Setup: true, Certificate: true, Secure: true}, r.Method, r.URL.Path, map[string]string{"content-type": r.Header.Get("Content-Type")}, body)
+		a := l.Answer(engine.Session{Setup: true, Certificate: l.user == "", Secure: true, User: l.user}, r.Method, r.URL.Path, map[string]string{"content-type": r.Header.Get("Content-Type")}, body)
 		l.mu.Lock()
 		l.asked = append(l.asked, a.Step)
 		l.mu.Unlock()
