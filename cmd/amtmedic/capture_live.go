@@ -109,7 +109,9 @@ func finish(ctx context.Context, e *env, src capture.Source, sink capture.Sink, 
 			cancel(fmt.Errorf("write events: %w", err))
 		}
 	}
-	opt := capture.Options{Ports: w.ports, Stats: &stats}
+	opt := capture.Options{Ports: w.ports, Stats: &stats, Note: func(n capture.Note) {
+		fmt.Fprintf(e.stderr, "amtmedic: note: %s\n", plain(n.Words()))
+	}}
 	var err error
 	if sink == nil {
 		err = capture.Scan(ctx, src, opt, told)
