@@ -23,7 +23,7 @@ const (
 )
 
 // ringNote begins the section comment of a ring's file; what follows says which ring and which file.
-const ringNote = "amtmedic ring of "
+const ringNote = "ring of recordings, begun "
 
 // RingOptions bound a ring of recordings.
 type RingOptions struct {

@@ -422,7 +422,7 @@ func TestRingInterfaces(t *testing.T) {
 func TestChains(t *testing.T) {
 	dir := t.TempDir()
 	var names []string
-	for _, note := range []string{"amtmedic ring of A, file 9", "amtmedic ring of A, file 10", "amtmedic ring of A, file 12", "amtmedic ring of B, file 13", "amtmedic ring of A, what is pinned", "", "amtmedic ring of A, file x"} {
+	for _, note := range []string{"ring of recordings, begun A, file 9", "ring of recordings, begun A, file 10", "ring of recordings, begun A, file 12", "ring of recordings, begun B, file 13", "ring of recordings, begun A, what is pinned", "", "ring of recordings, begun A, file x"} {
 		name := filepath.Join(dir, fmt.Sprint(len(names)))
 		rec, err := CreateRecorder(name, RecordOptions{Note: note}, RecordedInterface{Link: LinkEthernet})
 		if err != nil {
