@@ -208,3 +208,39 @@ func TestLiveAnyEvents(t *testing.T) {
 		}
 	})
 }
+
+// TestLiveAnyOutlivesInterfaces removes an interface while all are watched: the others go on, and what
+// it had brought still has its name.
+func TestLiveAnyOutlivesInterfaces(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		output(t, "ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
+		output(t, "ip", "link", "set", "va", "up")
+		output(t, "ip", "link", "set", "vb", "up")
+		l, err := OpenLive(AnyInterface, LiveOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		bare, err := Frame(clientV4, serverV4, PSH|ACK, 5, 5, psk(t, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := map[string]int{}
+		runUntil(t, l, func() {
+			inject(t, "va", bare)
+			output(t, "ip", "link", "del", "va")
+		}, func() bool {
+			if from["vb"] == 1 && from["lo"] == 0 {
+				inject(t, "lo", bare)
+			}
+			return from["lo"] > 0
+		}, func(p *Packet) {
+			if bytes.Equal(p.Data, bare) {
+				from[l.Interfaces()[p.Iface].Name]++
+			}
+		})
+		if from["va"] != 1 || from["vb"] != 1 {
+			t.Errorf("packets by interface: %v", from)
+		}
+	})
+}

@@ -11,6 +11,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // readWait is the longest that a read waits for packets: a stop cannot wake it.
@@ -32,6 +35,24 @@ type Live struct {
 	tally
 	closeOnce sync.Once
 }
+
+// Available tells what keeps live captures from working on this machine at all, as OpenLive would; nil
+// when nothing does. It opens no interface.
+func Available() error {
+	fd, err := bpfDevice()
+	if err != nil {
+		return liveError(AnyInterface, err)
+	}
+	return syscall.Close(fd)
+}
+
+// The layout that bpfRecord reads is that of the system: these do not compile when it is not.
+var (
+	_ [bpfHeader]struct{} = [unsafe.Offsetof(unix.BpfHdr{}.Hdrlen) + 2]struct{}{}
+	_ [8]struct{}         = [unsafe.Offsetof(unix.BpfHdr{}.Caplen)]struct{}{}
+	_ [12]struct{}        = [unsafe.Offsetof(unix.BpfHdr{}.Datalen)]struct{}{}
+	_ [bpfAlign]struct{}  = [unix.BPF_ALIGNMENT]struct{}{}
+)
 
 // OpenLive opens an interface. Errors come as amt.Error around ErrPermission, ErrNoInterface or the
 // cause that the system gave. Close it after Run.

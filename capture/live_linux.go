@@ -27,6 +27,16 @@ type Live struct {
 	closeOnce sync.Once
 }
 
+// Available tells what keeps live captures from working on this machine at all, as OpenLive would; nil
+// when nothing does. It opens no interface.
+func Available() error {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return liveError(AnyInterface, fmt.Errorf("open packet socket: %w", err))
+	}
+	return unix.Close(fd)
+}
+
 // OpenLive opens an interface; AnyInterface, or an empty name, is all of them, those included that
 // appear later. Errors come as amt.Error around ErrPermission, ErrNoInterface or the cause that the
 // system gave. Close it after Run.

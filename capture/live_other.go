@@ -7,6 +7,9 @@ import "context"
 // Live is a live capture, which this version has on Linux, macOS and Windows (amd64).
 type Live struct{}
 
+// Available always gives ErrNotSupported on this system.
+func Available() error { return liveError(AnyInterface, ErrNotSupported) }
+
 // OpenLive always gives ErrNotSupported on this system.
 func OpenLive(iface string, opt LiveOptions) (*Live, error) {
 	opt.fill()

@@ -26,6 +26,15 @@ type Live struct {
 	closeOnce sync.Once
 }
 
+// Available tells what keeps live captures from working on this machine at all, as OpenLive would; nil
+// when nothing does. It opens no interface.
+func Available() error {
+	if _, err := loadWpcap(); err != nil {
+		return liveError(AnyInterface, err)
+	}
+	return nil
+}
+
 // OpenLive opens an interface by its name in Windows, such as Ethernet, by its description, or by its
 // name in Npcap (\Device\NPF_...). Errors come as amt.Error around ErrNoDriver, ErrNoInterface,
 // ErrPermission or what the driver said. Close it after Run.
