@@ -2,6 +2,12 @@ module amtmedic
 
 go 1.26.0
 
+// For TLS with old firmware (docs/SECURITY.md): requests for SHA-1 signatures, serial numbers below zero.
+godebug (
+	tlssha1=1
+	x509negativeserial=1
+)
+
 require (
 	github.com/charmbracelet/bubbles v1.0.0
 	github.com/charmbracelet/bubbletea v1.3.10

@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,19 +62,13 @@ func read(t testing.TB, b []byte) *File {
 	return f
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
+func pemOf(c *x509.Certificate) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
 }
 
 func TestJudge(t *testing.T) {
-	sound, pem := made(t, Spec{Intermediate: true})
-	parts := slices.DeleteFunc(strings.SplitAfter(string(pem), "-----END CERTIFICATE-----\n"), func(s string) bool { return s == "" })
+	sound, all := made(t, Spec{Intermediate: true})
+	parts := slices.DeleteFunc(strings.SplitAfter(string(all), "-----END CERTIFICATE-----\n"), func(s string) bool { return s == "" })
 	keyEnd := strings.Index(parts[0], "-----BEGIN CERTIFICATE")
 	key, leaf, between, root := parts[0][:keyEnd], parts[0][keyEnd:], parts[1], parts[2]
 	_, noUsage := made(t, Spec{NoUsage: true})
@@ -83,36 +78,45 @@ func TestJudge(t *testing.T) {
 	_, ending := made(t, Spec{Life: 24 * time.Hour})
 	other, otherPEM := made(t, Spec{})
 	_, big := made(t, Spec{Bits: 3072})
+	second, _ := made(t, Spec{Intermediate: true})
+	twin, twinRoot := pemOf(second.Intermediate), string(second.RootPEM())
+	_, console := made(t, Spec{NoUsage: true, Usage: asn1.ObjectIdentifier{2, 16, 840, 1, 113741, 1, 2, 1}})
 	for name, c := range map[string]struct {
 		pem      string
 		q        Question
 		problems string
 		notes    string
 	}{
-		"sound":                {string(pem), Question{Suffix: "corp.example"}, "", "key-size key-size key-size"},
+		"sound":                {string(all), Question{Suffix: "corp.example"}, "", "key-size key-size key-size"},
 		"no key":               {leaf + between + root, Question{}, "no-key", ""},
 		"locked key":           {"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n" + leaf + between + root, Question{}, "key-locked", ""},
 		"foreign key":          {string(otherPEM[:strings.Index(string(otherPEM), "-----BEGIN CERTIFICATE")]) + leaf + between + root, Question{}, "key-mismatch", ""},
+		"old locked key":       {"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n" + leaf + between + root, Question{}, "key-locked", ""},
+		"another key first":    {strings.Split(string(otherPEM), "-----BEGIN CERT")[0] + key + leaf + between + root, Question{}, "", "more-keys"},
+		"same name, other key": {key + leaf + twin + twinRoot, Question{}, "link-broken", "unused-certificate"},
 		"only a key":           {key, Question{}, "no-certificate", ""},
 		"two keys":             {key + key + leaf + between + root, Question{}, "", "more-keys"},
 		"no root":              {key + leaf + between, Question{}, "chain-incomplete", ""},
 		"no intermediate":      {key + leaf + root, Question{}, "chain-incomplete", "unused-certificate"},
 		"wrong order":          {key + root + between + leaf, Question{}, "chain-order", ""},
-		"a foreign one in it":  {string(pem) + string(other.RootPEM()), Question{}, "", "unused-certificate"},
+		"a foreign one in it":  {string(all) + string(other.RootPEM()), Question{}, "", "unused-certificate"},
 		"no usage":             {string(noUsage), Question{}, "no-setup-usage", ""},
+		"usage of a console":   {string(console), Question{}, "no-setup-usage", ""},
 		"unit spelled wrong":   {string(spelled), Question{}, "unit-spelling", ""},
 		"unit":                 {string(unit), Question{}, "", ""},
 		"expired":              {string(expired), Question{}, "expired", ""},
 		"expires tomorrow":     {string(ending), Question{}, "", "expires-soon"},
-		"before its time":      {string(pem), Question{Now: now.Add(-48 * time.Hour)}, "not-yet-valid not-yet-valid not-yet-valid", ""},
-		"another domain":       {string(pem), Question{Suffix: "other.example"}, "suffix-mismatch", ""},
-		"last two labels":      {string(pem), Question{Suffix: "oslo.corp.example"}, "", "suffix-unsure"},
-		"small keys for 16":    {string(pem), Question{Version: version(t, "16.1")}, "key-size key-size key-size", ""},
+		"before its time":      {string(all), Question{Now: now.Add(-48 * time.Hour)}, "not-yet-valid not-yet-valid not-yet-valid", ""},
+		"another domain":       {string(all), Question{Suffix: "other.example"}, "suffix-mismatch", ""},
+		"last two labels":      {string(all), Question{Suffix: "oslo.corp.example"}, "", "suffix-unsure"},
+		"small keys for 16":    {string(all), Question{Version: version(t, "16.1")}, "key-size key-size key-size", ""},
 		"large keys for 5":     {string(big), Question{Version: version(t, "5.0")}, "key-size key-size", ""},
 		"large keys for 9":     {string(big), Question{Version: version(t, "9.0")}, "", ""},
-		"root among the known": {string(pem), Question{Hashes: Digests(sound.Root)[:1]}, "", ""},
-		"root unknown":         {string(pem), Question{Hashes: Digests(other.Root)}, "root-not-trusted", ""},
-		"client trusts nobody": {string(pem), Question{Hashes: []hello.Hash{}}, "root-not-trusted", ""},
+		"root among the known": {string(all), Question{Hashes: Digests(sound.Root)[:1]}, "", ""},
+		"root by SHA-1 only":   {string(all), Question{Version: version(t, "12.0"), Hashes: Digests(sound.Root)[:1]}, "", "root-by-sha1"},
+		"issuer trusted":       {string(all), Question{Hashes: Digests(sound.Intermediate)}, "root-not-trusted", ""},
+		"root unknown":         {string(all), Question{Hashes: Digests(other.Root)}, "root-not-trusted", ""},
+		"client trusts nobody": {string(all), Question{Hashes: []hello.Hash{}}, "root-not-trusted", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.q.Now.IsZero() {
@@ -265,40 +269,6 @@ func TestOldChain(t *testing.T) {
 		if got := strings.Join(amt.Codes(r.Problems), " "); got != want {
 			t.Errorf("AMT %s: %q, want %q", v, got, want)
 		}
-	}
-}
-
-// What a session shows: the whole chain, at every version, to OpenSSL as firmware would be.
-func TestClientConfigAtOpenSSL(t *testing.T) {
-	dir := t.TempDir()
-	_, b := made(t, Spec{Intermediate: true})
-	pem := save(t, dir, "peer.pem", b)
-	id, err := read(t, b).Identity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, v := range map[string]uint16{"-tls1": tls.VersionTLS10, "-tls1_1": tls.VersionTLS11, "-tls1_2": tls.VersionTLS12} {
-		t.Run(name, func(t *testing.T) {
-			addr := freePort(t)
-			cmd := exec.Command(peer(t, "openssl"), "s_server", "-accept", addr, "-cert", pem, "-key", pem, name, "-cipher", "AES128-SHA:@SECLEVEL=0", "-Verify", "3", "-quiet", "-naccept", "1")
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-			var c *tls.Conn
-			for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-				if c, err = tls.Dial("tcp", addr, ClientConfig(id)); err == nil || time.Now().After(end) {
-					break
-				}
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = c.Close() }()
-			if s := c.ConnectionState(); s.Version != v {
-				t.Errorf("version %x", s.Version)
-			}
-		})
 	}
 }
 

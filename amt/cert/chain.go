@@ -3,8 +3,9 @@ package cert
 import (
 	"bytes"
 	"crypto"
+	_ "crypto/md5" // for oldDigests
 	"crypto/rsa"
-	"crypto/sha1"
+	_ "crypto/sha1"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -26,6 +27,8 @@ type Chain struct {
 	Complete     bool
 	Ordered      bool                // the file has them in this order
 	Unused       []*x509.Certificate // that the file has beside the chain
+	// Namesake bears the name of the missing issuer and did not sign; nil otherwise.
+	Namesake *x509.Certificate
 }
 
 // Leaf is the first certificate, nil of an empty chain.
@@ -59,6 +62,7 @@ func (f *File) Chain() Chain {
 		}
 		next := issuerOf(last, f.Certificates, c.Certificates)
 		if next == nil {
+			c.Namesake = namesakeOf(last, f.Certificates)
 			break
 		}
 		c.Certificates = append(c.Certificates, next)
@@ -99,6 +103,12 @@ func belongs(key crypto.Signer, c *x509.Certificate) bool {
 	return ok && pub.Equal(c.PublicKey)
 }
 
+// Belongs reports whether the file has a private key, and it is the one of the chain's leaf.
+func (f *File) Belongs() bool {
+	leaf := f.leaf()
+	return f.Key != nil && leaf != nil && belongs(f.Key, leaf)
+}
+
 // marked reports the usage or the unit of a provisioning certificate.
 func marked(c *x509.Certificate) bool {
 	return slices.Contains(c.Subject.OrganizationalUnit, SetupUnit) || slices.ContainsFunc(c.UnknownExtKeyUsage, SetupUsage().Equal)
@@ -123,16 +133,31 @@ func issuerOf(c *x509.Certificate, all, not []*x509.Certificate) *x509.Certifica
 	return found
 }
 
-// CheckSignature checks that issuer's key signed c. Unlike package x509 it also takes SHA-1, which
-// roots of this field's age are signed with; it does not judge it.
+// namesakeOf finds a certificate with the name of c's issuer, whoever signed c.
+func namesakeOf(c *x509.Certificate, all []*x509.Certificate) *x509.Certificate {
+	for _, x := range all {
+		if bytes.Equal(c.RawIssuer, x.RawSubject) && CheckSignature(c, x) != nil {
+			return x
+		}
+	}
+	return nil
+}
+
+// oldDigests are the signatures that package x509 does not check any more.
+var oldDigests = map[x509.SignatureAlgorithm]crypto.Hash{x509.SHA1WithRSA: crypto.SHA1, x509.MD5WithRSA: crypto.MD5}
+
+// CheckSignature checks that issuer's key signed c. Unlike package x509 it also takes SHA-1 and MD5,
+// which roots of this field's age are signed with; it does not judge them.
 func CheckSignature(c, issuer *x509.Certificate) error {
-	if c.SignatureAlgorithm != x509.SHA1WithRSA {
+	digest, old := oldDigests[c.SignatureAlgorithm]
+	if !old {
 		return issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
 	}
 	key, ok := issuer.PublicKey.(*rsa.PublicKey)
 	if !ok {
 		return errors.New("the issuer's key is not RSA")
 	}
-	sum := sha1.Sum(c.RawTBSCertificate)
-	return rsa.VerifyPKCS1v15(key, crypto.SHA1, sum[:], c.Signature)
+	h := digest.New()
+	h.Write(c.RawTBSCertificate)
+	return rsa.VerifyPKCS1v15(key, digest, h.Sum(nil), c.Signature)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // legacySuites are what firmware offers on the certificate path, in the order of tls.md 6.1.
@@ -35,8 +36,11 @@ func (f *File) Identity() (tls.Certificate, error) {
 // ClientConfig is the TLS of a setup session with a Remote Configuration client (tls.md 6.1): old
 // versions and suites, and the whole chain shown whatever the client asks for. The client's own
 // certificate is self-signed and cannot be judged; the first one that is seen is pinned for all
-// connections of this Config, and another one ends the handshake. Use it for AMT addresses only.
+// connections of this Config, and another one ends the handshake (device.Session.Security names it).
+// Use it for AMT addresses only. That a 1.2 client may ask for SHA-1 signatures and have a negative
+// serial number needs the godebug lines of go.mod, which hold for the whole program.
 func ClientConfig(id tls.Certificate) *tls.Config {
+	var mu sync.Mutex
 	var pinned *[sha256.Size]byte
 	return &tls.Config{
 		MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS12, CipherSuites: legacySuites,
@@ -46,6 +50,8 @@ func ClientConfig(id tls.Certificate) *tls.Config {
 				return errors.New("the client shows no certificate")
 			}
 			sum := sha256.Sum256(raw[0])
+			mu.Lock()
+			defer mu.Unlock()
 			if pinned == nil {
 				pinned = &sum
 			}

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -105,14 +106,14 @@ func (j *judge) note(code, where, format string, a ...any) {
 func (j *judge) key(leaf *x509.Certificate) {
 	switch {
 	case j.f.Key == nil && j.f.LockedKey:
-		j.bad("key-locked", "private key", "the private key needs a password: openssl pkey -in FILE takes it off, or use a PFX")
+		j.bad("key-locked", "private key", "the private key needs a password, which is asked for a PFX only: openssl pkey -in FILE -out key.pem takes it off (the copy is a secret: mode 0600)")
 	case j.f.Key == nil:
 		j.bad("no-key", "private key", "there is no private key; complete the request on the machine that made it, or restore a backup with key")
 	case !belongs(j.f.Key, leaf):
 		j.bad("key-mismatch", "private key", "the private key belongs to none of the certificates")
 	}
 	if j.f.MoreKeys > 0 {
-		j.note("more-keys", "private key", "%d more private keys are in the file; the first one is used", j.f.MoreKeys)
+		j.note("more-keys", "private key", "%d more private keys are in the file; the one that belongs to the certificate is used", j.f.MoreKeys)
 	}
 }
 
@@ -131,11 +132,32 @@ func (j *judge) usage(leaf *x509.Certificate) {
 				return
 			}
 		}
+		if near := j.nearUsage(leaf); near != "" {
+			j.bad("no-setup-usage", "extended key usage", "%s; firmware wants the usage %s or the unit %q", near, SetupUsage(), SetupUnit)
+			break
+		}
 		j.bad("no-setup-usage", "extended key usage", "it has neither the usage %s nor the unit %q: the authority made an ordinary certificate", SetupUsage(), SetupUnit)
 	}
 	if unit && !server && len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) > 0 {
 		j.note("no-server-auth", "extended key usage", "the unit marks it, yet its usages lack server authentication, which some firmware may want")
 	}
+}
+
+// nearUsage names what was perhaps meant to mark the certificate, empty when nothing was.
+func (j *judge) nearUsage(leaf *x509.Certificate) string {
+	for _, u := range leaf.UnknownExtKeyUsage {
+		if arc := SetupUsage(); len(u) == len(arc) && u[:len(u)-1].Equal(arc[:len(arc)-1]) {
+			return "it has the usage " + u.String() + ", which is of the same family and not the one for setup"
+		}
+	}
+	for attribute, values := range map[string][]string{"organization": leaf.Subject.Organization, "common name": {leaf.Subject.CommonName}} {
+		for _, v := range values {
+			if squeezed(v) == squeezed(SetupUnit) {
+				return "it has " + strconv.Quote(v) + " as its " + attribute + " and not as its organizational unit"
+			}
+		}
+	}
+	return ""
 }
 
 // squeezed leaves what a person reads as the same.
@@ -150,16 +172,25 @@ func squeezed(s string) string {
 
 func (j *judge) chain() {
 	c := j.r.Chain
-	if !c.Complete {
-		last := c.Certificates[len(c.Certificates)-1]
+	last := c.Certificates[len(c.Certificates)-1]
+	switch {
+	case c.Complete:
+	case c.Namesake != nil:
+		j.bad("link-broken", last.Subject.String(), "the key of %q did not sign it, though it names that issuer: another certificate of the same name is needed", c.Namesake.Subject.String())
+	default:
 		j.bad("chain-incomplete", "chain", "the certificate of %q is missing: the client compares the digest of the root, which has to be sent too", last.Issuer.String())
 	}
 	if j.f.Form == "PEM" && c.Complete && !c.Ordered {
 		j.bad("chain-order", "chain", "the certificates stand in another order than leaf, issuer, and so on up to the root")
 	}
 	for i, x := range c.Certificates {
-		if i > 0 && x.Version >= 3 && (!x.BasicConstraintsValid || !x.IsCA) {
+		switch {
+		case i == 0 && x.IsCA:
+			j.note("leaf-is-ca", x.Subject.String(), "it is an authority by its basic constraints; a provisioning certificate is not")
+		case i > 0 && x.Version >= 3 && (!x.BasicConstraintsValid || !x.IsCA):
 			j.bad("issuer-no-ca", x.Subject.String(), "it certifies others and is no authority by its basic constraints")
+		case i > 0 && x.MaxPathLen >= 0 && (x.MaxPathLen > 0 || x.MaxPathLenZero) && x.MaxPathLen < i-1:
+			j.bad("path-too-long", x.Subject.String(), "it permits %d authorities below it, and %d are there", x.MaxPathLen, i-1)
 		}
 	}
 	for _, x := range c.Unused {
@@ -209,6 +240,10 @@ func (j *judge) strength() {
 			j.bad("key-size", where, "its RSA key has %d bits; before AMT 6.0 firmware takes 1024 and 2048", bits)
 		case bits > 2048 && v.IsZero():
 			j.note("key-size", where, "its RSA key has %d bits; firmware before AMT 6.0 takes 1024 and 2048", bits)
+		case bits > 4096:
+			j.note("key-size", where, "its RSA key has %d bits; 4096 is the most that a source names", bits)
+		case v.AtLeast(22, 0) && bits <= 2048:
+			j.note("key-size", where, "its RSA key has %d bits; AMT 22 is announced to want more (unverified)", bits)
 		}
 		j.signature(c, where)
 	}
@@ -239,9 +274,13 @@ func (j *judge) suffix(leaf *x509.Certificate) {
 	if j.q.Suffix == "" {
 		return
 	}
-	fit := No
+	cn := SuffixFits(j.q.Version, leaf.Subject.CommonName, j.q.Suffix)
+	fit := cn
 	for _, n := range j.r.Names {
 		fit = max(fit, SuffixFits(j.q.Version, n, j.q.Suffix))
+	}
+	if fit > cn {
+		j.note("suffix-by-alternative-name", "subject", "only an alternative name is of the client's domain, not the common name %q; the sources speak of the common name", leaf.Subject.CommonName)
 	}
 	switch fit {
 	case No:
@@ -251,16 +290,27 @@ func (j *judge) suffix(leaf *x509.Certificate) {
 	}
 }
 
+// hashes compares the root with those that the client trusts.
 func (j *judge) hashes() {
 	if j.q.Hashes == nil || len(j.r.Roots) == 0 {
 		return
 	}
-	trusted := func(h hello.Hash) bool {
-		return slices.ContainsFunc(j.q.Hashes, func(k hello.Hash) bool {
-			return k.Algorithm == h.Algorithm && bytes.Equal(k.Digest, h.Digest)
-		})
+	name := j.r.Chain.Root().Subject.String()
+	i := slices.IndexFunc(j.r.Roots, j.inHello)
+	switch {
+	case i < 0 && slices.ContainsFunc(j.r.Chain.Certificates, j.isTrusted):
+		j.bad("root-not-trusted", "root", "the client trusts a certificate in the middle of the chain, not its root %q: end the chain there", name)
+	case i < 0:
+		j.bad("root-not-trusted", "root", "the root %q is none of the %d that the client trusts", name, len(j.q.Hashes))
+	case j.r.Roots[i].Algorithm == hello.SHA1 && j.q.Version.AtLeast(11, 0):
+		j.note("root-by-sha1", "root", "the client knows the root by its SHA-1 digest only; from ME 11.0 on no such digest is built in, it was entered by hand")
 	}
-	if !slices.ContainsFunc(j.r.Roots, trusted) {
-		j.bad("root-not-trusted", "root", "the root %q is none of the %d that the client trusts", j.r.Chain.Root().Subject.String(), len(j.q.Hashes))
-	}
+}
+
+func (j *judge) inHello(h hello.Hash) bool {
+	return slices.ContainsFunc(j.q.Hashes, func(k hello.Hash) bool { return k.Algorithm == h.Algorithm && bytes.Equal(k.Digest, h.Digest) })
+}
+
+func (j *judge) isTrusted(c *x509.Certificate) bool {
+	return slices.ContainsFunc(Digests(c), j.inHello)
 }

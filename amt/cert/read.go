@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"strings"
 
-	"software.sslmate.com/src/go-pkcs12"
-
 	"amtmedic/amt"
 )
 
@@ -32,8 +30,12 @@ type File struct {
 	Key          crypto.Signer       // nil when the file has none
 	Certificates []*x509.Certificate // in the order of the file
 	MoreKeys     int                 // private keys beside Key
-	LockedKey    bool                // a private key is there that needs a password which PEM files are not asked for here
+	LockedKey    bool                // Key is nil, and a private key in PEM form is there that needs a password
+
+	keys []crypto.Signer
 }
+
+var errTooMany = fmt.Errorf("it has more than %d certificates: this is a list of authorities, not the chain of a certificate", maxCertificates)
 
 // Read reads PEM (certificates in any order, the key in PKCS#1, PKCS#8 or SEC 1 form), PFX, or one
 // certificate in DER. password opens a PFX; it is not used otherwise.
@@ -54,10 +56,32 @@ func Read(b []byte, password amt.Secret) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(f.Certificates) == 0 && f.Key == nil {
+	f.chooseKey()
+	if len(f.Certificates) == 0 && f.Key == nil && !f.LockedKey {
 		return nil, errors.New("it holds neither a certificate nor a private key")
 	}
 	return f, nil
+}
+
+// chooseKey takes the first key that belongs to a certificate of the file, a marked one before others;
+// without any it takes the first.
+func (f *File) chooseKey() {
+	if len(f.keys) == 0 {
+		return
+	}
+	f.Key, f.MoreKeys, f.LockedKey = f.keys[0], len(f.keys)-1, false
+	best := 0
+	for _, k := range f.keys {
+		for _, c := range f.Certificates {
+			rank := 1
+			if marked(c) {
+				rank = 2
+			}
+			if belongs(k, c) && rank > best {
+				f.Key, best = k, rank
+			}
+		}
+	}
 }
 
 func readPEM(b []byte) (*File, error) {
@@ -71,7 +95,6 @@ func readPEM(b []byte) (*File, error) {
 			return nil, fmt.Errorf("PEM block %d (%s): %w", number, block.Type, err)
 		}
 	}
-	f.LockedKey = f.LockedKey && f.Key == nil
 	return f, nil
 }
 
@@ -83,7 +106,7 @@ func (f *File) addBlock(block *pem.Block) error {
 			return err
 		}
 		if len(f.Certificates) == maxCertificates {
-			return fmt.Errorf("more than %d certificates: this is a list of authorities, not the chain of a certificate", maxCertificates)
+			return errTooMany
 		}
 		f.Certificates = append(f.Certificates, c)
 	case block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
@@ -93,11 +116,7 @@ func (f *File) addBlock(block *pem.Block) error {
 		if err != nil {
 			return errors.New("the private key cannot be read") // the parser's own words may quote it
 		}
-		if f.Key == nil {
-			f.Key = key
-		} else {
-			f.MoreKeys++
-		}
+		f.keys = append(f.keys, key)
 	}
 	return nil
 }
@@ -123,18 +142,5 @@ func readBinary(b []byte, password amt.Secret) (*File, error) {
 	if c, err := x509.ParseCertificate(b); err == nil {
 		return &File{Form: "DER", Certificates: []*x509.Certificate{c}}, nil
 	}
-	key, leaf, more, err := pkcs12.DecodeChain(b, password.Reveal())
-	switch {
-	case errors.Is(err, pkcs12.ErrIncorrectPassword), errors.Is(err, pkcs12.ErrDecryption):
-		return nil, ErrPassword
-	case err != nil:
-		certs, storeErr := pkcs12.DecodeTrustStore(b, password.Reveal())
-		if storeErr != nil {
-			return nil, fmt.Errorf("it is neither a certificate nor a PFX that can be read: %w", err)
-		}
-		return &File{Form: "PFX", Certificates: certs}, nil
-	}
-	f := &File{Form: "PFX", Certificates: append([]*x509.Certificate{leaf}, more...)}
-	f.Key, _ = key.(crypto.Signer)
-	return f, nil
+	return readPFX(b, password)
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -37,11 +35,13 @@ type certCheck struct {
 }
 
 func runCertCheck(e *env, args []string) (int, error) {
-	fs := flags("cert check FILE [--suffix NAME] [--amt-version V] [--hello FILE] [--password-file FILE] [--json]")
+	fs := flags("cert check FILE [--suffix NAME] [--amt-version V] [--hello FILE] [--hash ALG:HEX]... [--password-file FILE] [--json]")
 	suffix := fs.String("suffix", "", "domain `NAME` that the client has: its MEBx, or DHCP option 15")
 	version := fs.String("amt-version", "", "AMT `version` of the client")
 	helloFile := fs.String("hello", "", "`FILE` with a hello of the client, raw or hex: its hashes say which roots it trusts")
-	passwordFile := fs.String("password-file", "", "`FILE` whose first line opens a PFX (default: the environment variable AMTMEDIC_CERT_PASSWORD)")
+	var hashes texts
+	fs.Var(&hashes, "hash", "digest of a root that the client trusts, `ALG:HEX`, from MEBx or a tool (repeatable)")
+	passwordFile := fs.String("password-file", "", "`FILE` whose first line opens a PFX (default: the environment variable AMTMEDIC_CERT_PASSWORD, then the terminal)")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	words, err := parse(fs, args)
 	if err != nil {
@@ -58,6 +58,13 @@ func runCertCheck(e *env, args []string) (int, error) {
 		if q.Hashes, err = hashesOf(e, *helloFile); err != nil {
 			return exitUsage, err
 		}
+	}
+	for _, text := range hashes {
+		h, err := hello.ParseHash(text)
+		if err != nil {
+			return exitUsage, misuse(fs, "--hash: %v", err)
+		}
+		q.Hashes = append(q.Hashes, h)
 	}
 	f, err := readCert(e, words[0], *passwordFile)
 	if err != nil {
@@ -91,31 +98,6 @@ func hashesOf(e *env, name string) ([]hello.Hash, error) {
 		return nil, fail(errors.New("it is no hello of a Remote Configuration client"))
 	}
 	return append([]hello.Hash{}, m.Hashes...), nil
-}
-
-func readCert(e *env, name, passwordFile string) (*cert.File, error) {
-	password := os.Getenv("AMTMEDIC_CERT_PASSWORD")
-	if passwordFile != "" {
-		b, err := readUpTo(e, passwordFile, 4096)
-		if err != nil {
-			return nil, &amt.Error{Op: "read password", Subject: plain(passwordFile), Err: err}
-		}
-		line, _, _ := strings.Cut(string(b), "\n")
-		password = strings.TrimSuffix(line, "\r")
-	}
-	b, err := readUpTo(e, name, cert.MaxFile)
-	if err != nil {
-		return nil, &amt.Error{Op: "read certificate", Subject: plain(name), Err: err}
-	}
-	f, err := cert.Read(b, amt.NewSecret(password))
-	if err != nil {
-		hint := "give a PEM file with private key, certificate and chain, or a PFX"
-		if errors.Is(err, cert.ErrPassword) {
-			hint = "put its password into a file and name that with --password-file, or set AMTMEDIC_CERT_PASSWORD"
-		}
-		return nil, &amt.Error{Op: "read certificate", Subject: plain(name), Err: err, Hint: hint}
-	}
-	return f, nil
 }
 
 func certJSON(r *cert.Report) certCheck {
@@ -158,42 +140,4 @@ func printCert(w io.Writer, f *cert.File, r *cert.Report) error {
 		return err
 	}
 	return nil
-}
-
-func runCertCreateLab(e *env, args []string) (int, error) {
-	fs := flags("cert create-lab --out DIR [--suffix NAME] [--intermediate] [--force]")
-	out := fs.String("out", "", "`DIR` for root.pem and provisioning.pem; made when missing")
-	suffix := fs.String("suffix", "corp.example", "domain `NAME` of the clients")
-	between := fs.Bool("intermediate", false, "with an authority between root and certificate")
-	force := fs.Bool("force", false, "replace files that are there")
-	words, err := parse(fs, args)
-	switch {
-	case err != nil:
-		return exitUsage, err
-	case len(words) > 0:
-		return exitUsage, misuse(fs, "cert create-lab takes no operand")
-	case *out == "":
-		return exitUsage, misuse(fs, "--out names the folder for the files")
-	case !hostForm(*suffix):
-		return exitUsage, misuse(fs, "--suffix: %q is no domain name", plain(*suffix))
-	}
-	m, err := cert.Make(cert.Spec{Suffix: *suffix, Now: time.Now(), Intermediate: *between})
-	if err != nil {
-		return exitFound, &amt.Error{Op: "make certificates", Err: err}
-	}
-	server, err := m.ServerPEM()
-	if err != nil {
-		return exitFound, &amt.Error{Op: "make certificates", Err: err}
-	}
-	for _, f := range []struct {
-		name string
-		b    []byte
-	}{{"provisioning.pem", server}, {"root.pem", m.RootPEM()}} {
-		write := func(w io.Writer) error { _, err := w.Write(f.b); return err }
-		if err := writeSecretFile("make certificates", filepath.Join(*out, f.name), *force, write); err != nil {
-			return exitFound, err
-		}
-	}
-	fmt.Fprintf(e.stderr, "amtmedic: root.pem and provisioning.pem are in %s; for practice only: whoever has provisioning.pem can configure every client that trusts this root\n", plain(*out))
-	return exitOK, nil
 }

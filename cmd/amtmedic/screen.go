@@ -81,6 +81,9 @@ func runScreen(e *env, args []string) (int, error) {
 	if err := look.configure(); err != nil {
 		return exitUsage, err
 	}
+	if err := here.readCertificate(e); err != nil {
+		return exitUsage, err
+	}
 	if _, _, err := here.world(); err != nil {
 		return exitUsage, err
 	}
@@ -399,22 +402,23 @@ func explainText(id string) string {
 
 // liveMissing says what keeps this program from capturing live.
 func liveMissing() (tui.Missing, bool) {
-	ifs, err := net.Interfaces()
-	if err != nil || len(ifs) == 0 {
-		return tui.Missing{}, false
-	}
-	l, err := capture.OpenLive(ifs[0].Name, capture.LiveOptions{})
+	err := capture.Available()
 	if err == nil {
-		_ = l.Close()
 		return tui.Missing{}, false
 	}
-	exe, err := os.Executable()
-	if err != nil {
+	exe, nameless := os.Executable()
+	if nameless != nil {
 		exe = "amtmedic"
 	}
-	m := tui.Missing{What: "capture live", Needs: "needs one right", Command: "sudo setcap cap_net_raw+ep " + exe}
-	if runtime.GOOS != "linux" {
-		m.Needs, m.Command = "not in this version on this system", "amtmedic capture scan FILE reads what another tool captured"
+	m := tui.Missing{What: "capture live", Needs: "not in this version on this system", Command: "amtmedic capture scan FILE reads what another tool captured"}
+	switch {
+	case errors.Is(err, capture.ErrNoDriver):
+		m.Needs, m.Command = "needs the driver Npcap", "install it from https://npcap.com"
+	case !errors.Is(err, capture.ErrPermission):
+	case runtime.GOOS == "linux":
+		m.Needs, m.Command = "needs one right", "sudo setcap cap_net_raw+ep "+exe
+	default:
+		m.Needs, m.Command = "needs the right to /dev/bpf*", "sudo "+exe
 	}
 	return m, true
 }

@@ -18,6 +18,7 @@ import (
 	"unicode"
 
 	"amtmedic/amt"
+	"amtmedic/amt/cert"
 	"amtmedic/amt/store"
 	"amtmedic/capture"
 	"amtmedic/diag"
@@ -31,8 +32,17 @@ type siteOptions struct {
 	server                             *string
 	resolvers, serverResolvers, suffix texts
 	captures, answers                  texts
-	iface, db, keyFile, usb            *string
+	iface, db, keyFile, usb, cert      *string
 	visited                            func() bool
+	certFile                           *cert.File // nil while readCertificate has not read one
+}
+
+// readCertificate reads the provisioning certificate that was named. It may ask for its password.
+func (o *siteOptions) readCertificate(e *env) (err error) {
+	if *o.cert != "" {
+		o.certFile, err = readCert(e, *o.cert, "")
+	}
+	return err
 }
 
 func siteFlags(fs *flag.FlagSet) *siteOptions {
@@ -41,6 +51,7 @@ func siteFlags(fs *flag.FlagSet) *siteOptions {
 		iface:   fs.String("interface", "", "listen for the client on this `INTERFACE`"),
 		db:      fs.String("db", "", "`FILE` of the provisioning core's database"),
 		usb:     fs.String("usb", "", "the USB key that was tried, `PATH` of the device or of an image"),
+		cert:    fs.String("provisioning-cert", "", "provisioning certificate of the server, PEM or PFX `FILE`; AMTMEDIC_CERT_PASSWORD opens a PFX"),
 		keyFile: fs.String("key-file", os.Getenv("AMTMEDIC_KEY_FILE"), "`FILE` with the key of the database"),
 	}
 	fs.Var(&o.resolvers, "resolver", "DNS server of the client, `HOST[:PORT]` (repeatable; default: those of this machine)")
@@ -87,6 +98,9 @@ func (o *siteOptions) world() (*site.World, []diag.Fact, error) {
 		if _, err := os.Stat(so.USBKey); err != nil {
 			return nil, nil, &amt.Error{Op: "read USB key", Err: err, Hint: "name the device, or an image of it"}
 		}
+	}
+	if f := o.certFile; f != nil {
+		so.CertificateName, so.Certificate = filepath.Base(*o.cert), func() (*cert.File, error) { return f, nil }
 	}
 	var facts []diag.Fact
 	for _, a := range o.answers {
@@ -221,6 +235,9 @@ func wireFiles(book *journal.Case) func(side string) (io.WriteCloser, string, er
 // diagnoseHere probes this machine and its network. Nobody is asked: what a person knows comes as
 // --answer.
 func diagnoseHere(e *env, o *siteOptions, form *reportFlags) (code int, err error) {
+	if err := o.readCertificate(e); err != nil {
+		return exitUsage, err
+	}
 	world, facts, err := o.world()
 	if err != nil {
 		return exitUsage, err

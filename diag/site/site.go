@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/cert"
 	"amtmedic/amt/store"
 	"amtmedic/amt/usbkey"
 	"amtmedic/capture"
@@ -44,6 +45,9 @@ type Options struct {
 	Interface       string    // to listen on; empty listens on none
 	Database        string    // of the provisioning core; empty reads none but OwnDatabase
 	USBKey          string    // device or image file of the key that was tried; empty reads none
+	// Certificate reads the provisioning certificate that CertificateName names; nil reads none.
+	Certificate     func() (*cert.File, error)
+	CertificateName string
 	// OwnDatabase is where a provisioning core on this machine keeps its tables unless told
 	// otherwise. It is read only while a core works it and this machine is the server.
 	OwnDatabase string
@@ -160,6 +164,7 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 	if w.o.USBKey != "" {
 		out = append(out, probe.USBKey(w.o.USB, w.o.USBKey, version(v)))
 	}
+	out = append(out, w.certificate(v)...)
 	if w.o.Interface != "" {
 		listen.Record, listen.Open = w.recordAt(listen.Side), w.listenOn(w.o.Interface, listen.Ports)
 		out = append(out, probe.WireLive(listen))
