@@ -64,7 +64,9 @@ func (e *Engine) eoi(c *call, s *soapService, body []byte) Answer {
 	}
 	step := s.name + "." + m.name
 	m.name = in.name // as the caller writes it: the case of the letters is not known for sure
-	return e.faulty(step, func(code int) Answer { return s.answer(m, ret(code), "") }, func(omit string) Answer {
+	no := refusal{number: func(code int) Answer { return s.answer(m, ret(code), "") },
+		denied: func() Answer { return soapFault("SOAP-ENV:Client", "Access denied") }}
+	return e.faulty(step, no, func(omit string) Answer {
 		c.in = in
 		ans := Answer{}
 		if e.eoiForbidden(c, s, m) {

@@ -125,7 +125,12 @@ func TestSOAPFaults(t *testing.T) {
 	if _, n := soapCall(t, e, pskSession, "SecurityAdministration", "GetCoreVersion", ""); n.kid("Version") != nil {
 		t.Error("the version is there")
 	}
+	e.Fault(Fault{Step: "*", Kind: FaultSOAP, Times: 1})
 	e.Sound()
+	e.Fault(Fault{Step: "*", Kind: FaultSOAP, Times: 1})
+	if code, n := soapCall(t, e, pskSession, "SecurityAdministration", "GetCoreVersion", ""); code != -500 || n.value("faultcode") != "SOAP-ENV:Client" {
+		t.Errorf("%d %v", code, names(n))
+	}
 	if _, n := soapCall(t, e, pskSession, "SecurityAdministration", "GetCoreVersion", ""); n.kid("Version") == nil {
 		t.Error("the version is missing")
 	}

@@ -9,7 +9,7 @@ type FaultKind string
 const (
 	FaultRefuse     FaultKind = "refuse"      // the method is not done and returns Code
 	FaultHTTP       FaultKind = "http"        // HTTP status Code with a page, as a web server gives it
-	FaultSOAP       FaultKind = "soap"        // SOAP fault AccessDenied
+	FaultSOAP       FaultKind = "soap"        // a SOAP fault: access denied
 	FaultGarbage    FaultKind = "garbage"     // status 200 with bytes that are no XML
 	FaultCut        FaultKind = "cut"         // the true answer, cut in the middle
 	FaultSlow       FaultKind = "slow"        // the true answer after Delay

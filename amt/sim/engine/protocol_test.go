@@ -191,7 +191,12 @@ func TestInjectedFaults(t *testing.T) {
 			return nil
 		}},
 		{Fault{Kind: FaultHTTP, Code: 503}, func(ans Answer, e *Engine) error { return status(ans, 503, e, In) }},
-		{Fault{Kind: FaultSOAP}, func(ans Answer, e *Engine) error { return status(ans, 400, e, In) }},
+		{Fault{Kind: FaultSOAP}, func(ans Answer, e *Engine) error {
+			if root, err := parse(ans.Body); err != nil || subcode(ans) != "e:AccessDenied" || root.kid("Header").value("RelatesTo") != "3" {
+				return fmt.Errorf("%v %s", err, ans.Body)
+			}
+			return status(ans, 400, e, In)
+		}},
 		{Fault{Kind: FaultGarbage}, func(ans Answer, e *Engine) error {
 			if _, err := parse(ans.Body); err == nil {
 				return fmt.Errorf("can be read: %s", ans.Body)
@@ -301,5 +306,17 @@ func TestIdentify(t *testing.T) {
 	a := newAsker(t, e)
 	if ans := e.Answer(Session{User: "admin"}, "POST", "/wsman-anon/identify", nil, []byte(a.message(actGet, "AMT_GeneralSettings", "", ""))); subcode(ans) != "b:ActionNotSupported" {
 		t.Errorf("a Get without log-in path: %s", ans.Body)
+	}
+}
+
+// BenchmarkGet reads AMT_GeneralSettings.
+func BenchmarkGet(b *testing.B) {
+	a := newAsker(b, New(withStage(testConfig(b, "9.0"), Post)))
+	body := []byte(a.message(actGet, "AMT_GeneralSettings", "", ""))
+	b.ReportAllocs()
+	for b.Loop() {
+		if ans := a.e.Answer(a.s, "POST", "/wsman", nil, body); ans.Status != 200 {
+			b.Fatal(ans.Status)
+		}
 	}
 }

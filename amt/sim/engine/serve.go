@@ -58,8 +58,9 @@ func (e *Engine) answer(c *call, method, path string, body []byte) Answer {
 		return Answer{Status: f.status, Body: f.encode(r.id, e.message()), Step: r.step(),
 			Header: map[string]string{"Content-Type": "application/soap+xml; charset=UTF-8"}}
 	}
-	return e.faulty(r.step(), func(code int) Answer { return e.refused(&r, code) },
-		func(omit string) Answer { return e.wsman(c, &r, omit) })
+	return e.faulty(r.step(), refusal{number: func(code int) Answer { return e.refused(&r, code) }, denied: func() Answer {
+		return Answer{Status: faultDenied.status, Body: faultDenied.encode(r.id, e.message()), Header: map[string]string{"Content-Type": "application/soap+xml; charset=UTF-8"}}
+	}}, func(omit string) Answer { return e.wsman(c, &r, omit) })
 }
 
 // loggedIn says whether the request may be answered, and as whom.
@@ -88,8 +89,14 @@ func (e *Engine) refused(r *request, code int) Answer {
 	return ans
 }
 
+// refusal makes the answers that say no, in the form of the service.
+type refusal struct {
+	number func(code int) Answer
+	denied func() Answer
+}
+
 // faulty answers a step with the fault that was injected there, if any.
-func (e *Engine) faulty(step string, refuse func(code int) Answer, do func(omit string) Answer) Answer {
+func (e *Engine) faulty(step string, no refusal, do func(omit string) Answer) Answer {
 	f, ok := e.faultAt(step)
 	if !ok {
 		return do("")
@@ -105,10 +112,11 @@ func (e *Engine) faulty(step string, refuse func(code int) Answer, do func(omit 
 		return Answer{Status: 200, Step: step, Header: map[string]string{"Content-Type": "application/soap+xml; charset=UTF-8"},
 			Body: []byte("<?xml version=\"1.0\"?><a:Envelope><\x00\xff")}
 	case FaultSOAP:
-		return Answer{Status: faultDenied.status, Body: faultDenied.encode("0", e.message()), Step: step,
-			Header: map[string]string{"Content-Type": "application/soap+xml; charset=UTF-8"}}
+		ans := no.denied()
+		ans.Step = step
+		return ans
 	case FaultRefuse:
-		return refuse(f.Code)
+		return no.number(f.Code)
 	case FaultMissing:
 		return do(f.Field)
 	}
