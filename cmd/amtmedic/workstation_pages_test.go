@@ -20,6 +20,8 @@ var pageScreens = map[string]string{
 	"symptoms": "start/symptoms",
 	"bundle":   "bundle/written",
 	"lab":      "rc-amt-disabled/pc",
+	"wire":     "../TestWirePage/replay/lines",
+	"hello":    "../TestWirePage/replay/hello",
 }
 
 // screenMark is the mark of a screen, and the fenced block behind it if one is there already.

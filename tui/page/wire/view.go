@@ -321,7 +321,11 @@ func (p *Page) Status() (string, string) {
 	case len(p.sides) > 1:
 		middle += ", both sides"
 	}
-	room := p.w - 16 - min(len(p.env.Snap.CaseID), p.w/3) - len(middle)
+	name := p.env.Snap.CaseID
+	if name == "" {
+		name = p.env.Snap.World
+	}
+	room := p.w - 16 - min(text.Width(name), p.w/3) - len(middle)
 	if p.env.Hidden {
 		room -= len("[names hidden] ")
 	}
