@@ -198,6 +198,7 @@ func TestSimByWsl(t *testing.T) {
 		}
 	}
 	const schema = "http://intel.com/wbem/wscim/1/amt-schema/1/"
+	password = "'" + strings.ReplaceAll(password, "'", `'\''`) + "'" // it goes through a shell once more
 	for _, c := range []struct {
 		args []string
 		want string
