@@ -86,6 +86,9 @@ func CreateRing(name string, opt RingOptions, ifaces ...RecordedInterface) (*Rin
 	if err := r.free(); err != nil {
 		return nil, err
 	}
+	if n, known := freeBytes(filepath.Dir(r.base)); known && n < opt.Size {
+		opt.Warn(fmt.Sprintf("the ring may need %d bytes, %d are free in its folder", opt.Size, n))
+	}
 	if err := r.next(); err != nil {
 		return nil, err
 	}

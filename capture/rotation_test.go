@@ -317,6 +317,13 @@ func TestRingRefuses(t *testing.T) {
 			t.Errorf("%s: %v, now %q", taken, err, b)
 		}
 	}
+	var told []string
+	huge, err := CreateRing(filepath.Join(dir, "huge"), RingOptions{Size: 1 << 61, Warn: func(s string) { told = append(told, s) }}, iface)
+	if err != nil || len(told) != 1 || !strings.Contains(told[0], "are free") {
+		t.Errorf("a ring larger than the disk: told %q, %v", told, err)
+	} else if err := errors.Join(huge.Close(Stats{}), os.Remove(filepath.Join(dir, "huge-00001.pcapng")), os.Remove(huge.PinnedName())); err != nil {
+		t.Error(err)
+	}
 	if list, _ := os.ReadDir(dir); len(list) != 2 {
 		t.Errorf("files are left of rings that were refused: %v", list)
 	}
@@ -454,4 +461,17 @@ func TestChains(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) || fmt.Sprint(places) != "[0#1 1#1]" || c.Stats().Received != 2 {
 		t.Errorf("places %v, stats %+v: %v", places, c.Stats(), err)
 	}
+}
+
+func FuzzSectionComment(f *testing.F) {
+	f.Add(appendSection(nil, "ring of recordings, begun 2026-11-25T07:00:00Z, file 3"))
+	f.Add(appendSection(nil, ""))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s := sectionComment(b); len(s) > len(b) {
+			t.Errorf("%q", s)
+		}
+		if s := sectionComment(appendSection(nil, string(b))); len(b) < maxComment && s != strings.ToValidUTF8(string(b), "?") {
+			t.Errorf("%q comes back as %q", b, s)
+		}
+	})
 }
