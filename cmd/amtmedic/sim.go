@@ -236,6 +236,13 @@ func simulate(e *env, cfg fleet.Config, f simFlags) (int, error) {
 	}
 	ctx, cancel := context.WithCancel(e.ctx)
 	defer cancel()
+	if *f.inventory != "" { // those of an earlier run would be taken for this one's
+		for _, file := range fl.Inventory() {
+			if err := os.Remove(filepath.Join(*f.inventory, file.Name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return exitFound, &amt.Error{Op: "write inventory", Err: err}
+			}
+		}
+	}
 	if err := fl.Open(); err != nil {
 		return exitFound, simListenError(err)
 	}
