@@ -60,7 +60,7 @@ func TestSieveChangesNothing(t *testing.T) {
 					unsifted(t, slices.Concat(b, b[:24], b[24:], make([]byte, 16))) // joined, then empty records
 				})
 			}
-			t.Run(fmt.Sprintf("%v, pcapng, single blocks", o), func(t *testing.T) { singleBlocks(t, o) })
+			t.Run(fmt.Sprintf("%v, single blocks", o), func(t *testing.T) { singleBlocks(t, o) })
 			t.Run(fmt.Sprintf("%v, pcapng, link %x", o, link), func(t *testing.T) { unsifted(t, oddBlocks(o, uint16(link), frames)) })
 		}
 	}
@@ -91,7 +91,7 @@ func cutRecords(o order, magic uint32, b []byte) []byte {
 	return b
 }
 
-// singleBlocks are files in which one block behind a packet that is left out is special.
+// singleBlocks are files in which one block or record behind packets that are left out is special.
 func singleBlocks(t *testing.T, o order) {
 	web, err := Frame(mustPort("10.20.0.7:50000"), mustPort("10.1.0.10:80"), ACK, 1, 1, nil)
 	if err != nil {
@@ -117,6 +117,8 @@ func singleBlocks(t *testing.T, o order) {
 	} {
 		unsifted(t, slices.Concat(left, last, ngPacket(o, 0, 5e18, said)))
 	}
+	long := append(slices.Clone(web), make([]byte, 60000)...)
+	unsifted(t, pcapFile(o, magicMicro, 1, 1, 1, long, long, long, long, long, said, web, slices.Concat(long, make([]byte, maxPacket)), said))
 }
 
 // oddBlocks is a pcapng in which packets stand beside everything that is no good packet.
