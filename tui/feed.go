@@ -36,6 +36,7 @@ type feed struct {
 	live   atomic.Bool // numbers on the screen run by themselves
 	wire   *wire.Log   // nil without packets
 	pace   pace
+	hush   context.CancelFunc // ends the listening besides the walk; nil without one
 
 	mu     sync.Mutex
 	n      int

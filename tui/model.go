@@ -297,6 +297,10 @@ func (m *model) intent(msg tea.Msg) tea.Cmd {
 		return m.bundle()
 	case page.SavePackets:
 		return m.savePackets(msg)
+	case page.Listen:
+		return m.listen(msg)
+	case heard:
+		return m.heard(msg)
 	}
 	if m.feed == nil {
 		return nil

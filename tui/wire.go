@@ -126,6 +126,51 @@ func (p *pace) rest(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
+// listener is what a walker may be besides: one that can listen on an interface for the screen.
+type listener interface {
+	Listen(ctx context.Context) error
+}
+
+// heard says that the listening besides the walk has ended.
+type heard struct {
+	from *feed
+	err  error
+}
+
+// listen lets the case listen besides the walk, or ends that.
+func (m *model) listen(l page.Listen) tea.Cmd {
+	f := m.feed
+	if f == nil {
+		return nil
+	}
+	x, ok := f.w.(listener)
+	switch {
+	case f.hush != nil:
+		f.hush()
+		return nil
+	case l.Live:
+		m.note = "the walk listens already"
+		return nil
+	case !ok:
+		m.note = "only a walk of a real client listens on an interface"
+		return nil
+	}
+	var ctx context.Context
+	ctx, f.hush = context.WithCancel(f.ctx)
+	m.note = "listening; r ends it"
+	return func() tea.Msg { return heard{f, x.Listen(ctx)} }
+}
+
+func (m *model) heard(h heard) tea.Cmd {
+	if h.from != m.feed {
+		return nil
+	}
+	h.from.hush()
+	h.from.hush = nil
+	m.note = outcome("the listening has ended", h.err)
+	return nil
+}
+
 var errNoPackets = errors.New("save packets: this case has none")
 
 // savePackets writes packets in a command.

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"amtmedic/capture"
 	"amtmedic/diag"
 	"amtmedic/diag/wire"
+	"amtmedic/tui/page"
 	wirepage "amtmedic/tui/page/wire"
 )
 
@@ -403,16 +405,44 @@ func TestWireMouse(t *testing.T) {
 	n.want("▸ admin set")
 }
 
-// r asks the walk to listen once more.
-func TestWireListensAgain(t *testing.T) {
-	w := wiredCase()
-	o := options(nil)
-	o.Walker = wiredFake{w, recordedLog()}
-	d := newDriver(t, o, 80, 24)
-	d.keys("w", "r")
-	if !strings.Contains(w.called(), "recheck(chk-window)") {
-		t.Error(w.called())
+// ears is a walk that can listen besides.
+type ears struct {
+	wiredFake
+	began, ended chan struct{}
+	err          error
+}
+
+func (e ears) Listen(ctx context.Context) error {
+	if e.err != nil {
+		return e.err
 	}
+	close(e.began)
+	<-ctx.Done()
+	close(e.ended)
+	return nil
+}
+
+// r lets the case listen besides the walk, and ends that; where it cannot, it says so.
+func TestWireListens(t *testing.T) {
+	e := ears{wiredFake: wiredFake{wiredCase(), recordedLog()}, began: make(chan struct{}), ended: make(chan struct{})}
+	o := options(nil)
+	o.Walker = e
+	d := newDriver(t, o, 80, 24)
+	d.keys("w")
+	_, cmd := d.m.Update(page.Listen{}) // as r sends it; the driver would wait for its end
+	done := make(chan tea.Msg, 1)
+	go func() { done <- cmd() }()
+	<-e.began
+	d.want("listening; r ends it")
+	d.keys("r")
+	<-e.ended
+	d.send(<-done)
+	d.want("the listening has ended")
+	e.err = errors.New("the right to capture packets is missing")
+	d.m.feed.w = e
+	d.keys("r").want("not done: the right to capture packets is missing")
+	onWire(t, recordedLog(), 80, 24, "r").want("only a walk of a real client listens")
+	onWire(t, liveLog(), 80, 24, "r").want("the walk listens already")
 }
 
 // A source that cannot be read says why, and the page of another case gets nothing.

@@ -93,7 +93,7 @@ func runScreen(e *env, args []string) (int, error) {
 		if err != nil {
 			return end(exitUndecided, err)
 		}
-		code, err := showPlain(e, w.(wiredWalk).Walk)
+		code, err := showPlain(e, w.(siteWalk).Walk)
 		return end(code, errors.Join(err, closeCase()))
 	}
 	return end(show(e, look, tui.Options{Start: startPage(), Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
@@ -209,7 +209,7 @@ func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, seed int64
 		_ = book.Close()
 		return nil, nil, err
 	}
-	return wiredWalk{walk, log}, keepRunning(ctx, walk, book.ID(), readWire(ctx, log), world.Close, book.Close), nil
+	return siteWalk{wiredWalk{walk, log}, world}, keepRunning(ctx, walk, book.ID(), readWire(ctx, log), world.Close, book.Close), nil
 }
 
 // usualInterface is the one to listen on when none is named: the first that is up and has an IPv4

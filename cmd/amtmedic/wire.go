@@ -25,6 +25,15 @@ type wiredWalk struct {
 // Wire gives the packets, for the screen.
 func (w wiredWalk) Wire() *wire.Log { return w.log }
 
+// siteWalk is a walk of a real client: the screen can let it listen besides the walk.
+type siteWalk struct {
+	wiredWalk
+	world *site.World
+}
+
+// Listen captures on the usual interface until ctx ends.
+func (w siteWalk) Listen(ctx context.Context) error { return w.world.Listen(ctx) }
+
 // readWire lets a log be read until the function that it gives is called, which waits for its end.
 func readWire(ctx context.Context, log *wire.Log) (stop func() error) {
 	run, cancel := context.WithCancel(ctx)

@@ -77,7 +77,9 @@ func (x *terminal) showsPackets(name string) {
 	x.t.Helper()
 	file := filepath.Join("testdata", x.t.Name(), name+".golden")
 	frame := func() string {
-		s := caseName.ReplaceAllStringFunc(x.frame(), func(s string) string { return "case-20261125-1004-k7"[:len("case-20261125-")] + map[bool]string{true: "1…", false: "1004-k7"}[strings.HasSuffix(s, "…")] })
+		s := caseName.ReplaceAllStringFunc(x.frame(), func(s string) string {
+			return "case-20261125-1004-k7"[:len("case-20261125-")] + map[bool]string{true: "1…", false: "1004-k7"}[strings.HasSuffix(s, "…")]
+		})
 		return regexp.MustCompile(`(?m) +$`).ReplaceAllString(s, "")
 	}
 	if *update {

@@ -2,12 +2,15 @@ package site
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"amtmedic/amt"
 	"amtmedic/capture"
+	"amtmedic/diag"
 )
 
 // Captures are the capture files that were named.
@@ -36,6 +39,58 @@ func (w *World) Listening() (capture.Stats, bool) {
 		return capture.Stats{}, false
 	}
 	return l.Stats(), true
+}
+
+// mostHeard bounds a recording of Listen, but for packets of hellos.
+const mostHeard = 64 << 20
+
+// Listen captures on the interface of the options into a file of the case until ctx ends, besides the
+// probes; it makes no facts. It gives nil when ctx ended it.
+func (w *World) Listen(ctx context.Context) error {
+	fail := func(err error, hint string) error {
+		return &amt.Error{Op: "listen", Err: err, Hint: hint}
+	}
+	if w.o.Interface == "" {
+		return fail(errors.New("no interface is chosen"), "start amtmedic with --interface NAME and the right to capture")
+	}
+	w.mu.Lock()
+	v, keep := w.last, w.keep
+	w.mu.Unlock()
+	if keep == nil {
+		return fail(errors.New("this case keeps no packets"), "")
+	}
+	if v == nil {
+		v = diag.NewView(nil, w.Now())
+	}
+	side := w.standsAt(v)
+	src, err := w.listenOn(w.o.Interface, ports(v))(nil)
+	if err != nil {
+		return err
+	}
+	p := src.(*prompt)
+	defer func() { _ = p.Close() }()
+	file, _, err := keep(string(side))
+	if err != nil {
+		return err
+	}
+	rec, err := capture.RecordTo(file, capture.RecordOptions{Limit: mostHeard, Ports: ports(v), KeepOn: true}, capture.RecordedInterface{Name: w.o.Interface, Link: p.Link()})
+	if err != nil {
+		return err
+	}
+	w.listens(1)
+	defer w.listens(-1)
+	err = capture.Record(src, rec).Run(ctx, func(*capture.Packet) error { return nil })
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// listens counts who listens besides the probes: what a probe hears meanwhile is kept already.
+func (w *World) listens(n int) {
+	w.mu.Lock()
+	w.screens += n
+	w.mu.Unlock()
 }
 
 // promptly is how long after a packet what was seen is handed on for good.

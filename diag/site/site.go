@@ -73,6 +73,7 @@ type World struct {
 	servers []*remedy.HelloServer // that repairs started in this process
 
 	listening *capture.Live // what a probe listens with, or did last
+	screens   int           // listen besides the probes, and keep the packets
 }
 
 // New looks at this machine's resolvers once. A machine that does not tell them is no error until
@@ -130,7 +131,7 @@ func (w *World) KeepFiles(open func(side string) (file io.WriteCloser, ref strin
 func (w *World) recordAt(side diag.Vantage) func() (io.WriteCloser, string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.keep == nil {
+	if w.keep == nil || w.screens > 0 {
 		return nil
 	}
 	keep := w.keep

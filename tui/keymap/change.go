@@ -20,7 +20,7 @@ func (c *Clash) Error() string {
 }
 
 // together are pairs of actions that share a key because no page has both.
-var together = [][]Action{{Client, Practice}, {Verdict, Vantage}, {Skip, Save}, {Tick, Freeze}}
+var together = [][]Action{{Client, Practice}, {Verdict, Vantage}, {Skip, Save}, {Recheck, Listen}, {Tick, Freeze}}
 
 // apart reports whether no page has both actions.
 func apart(a, b Action) bool {

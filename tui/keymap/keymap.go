@@ -54,6 +54,7 @@ const (
 	Freeze   Action = "freeze"
 	Vantage  Action = "vantage"
 	Save     Action = "save"
+	Listen   Action = "listen"
 	Left     Action = "left"
 	Right    Action = "right"
 
@@ -96,6 +97,7 @@ var table = []Row{
 	{Freeze, []string{" "}, "freeze", "stop the lines from coming, or let them come again; none is lost"},
 	{Vantage, []string{"v"}, "vantage", "what was seen at the client, at the server, or both"},
 	{Save, []string{"s"}, "save pcapng", "save the packets of the client into a new file"},
+	{Listen, []string{"r"}, "listen", "listen on the interface besides the walk, or end that"},
 	{Client, []string{"p"}, "the PC", "show or hide the screen of the practice PC"},
 	{Panes, []string{"tab"}, "panes", "to the other pane"},
 	{Filter, []string{"/"}, "filter", "filter the list while typing; esc clears"},

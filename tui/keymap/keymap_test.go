@@ -20,7 +20,7 @@ func TestTable(t *testing.T) {
 		}
 	}
 	// Keys that mean two things, and why nobody meets both: no page has both.
-	shared := map[string]bool{"p": true, "v": true, "s": true, " ": true}
+	shared := map[string]bool{"p": true, "v": true, "s": true, "r": true, " ": true}
 	owner := map[string]Action{}
 	for _, r := range Rows() {
 		for _, k := range r.Keys {

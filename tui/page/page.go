@@ -149,6 +149,8 @@ type (
 	Copy struct{ What, Text string }
 	// Note shows a line above the footer.
 	Note struct{ Text string }
+	// Listen captures besides the walk until it is sent again. Live says that lines come already.
+	Listen struct{ Live bool }
 	// SavePackets writes packets of the case into a new file.
 	SavePackets struct {
 		Path  string

@@ -50,8 +50,8 @@ func (p *Page) key(k tea.KeyMsg) tea.Cmd {
 		return p.askPath()
 	case m.Is(k, keymap.Copy):
 		return p.copy()
-	case m.Is(k, keymap.Recheck) && p.focus == inList:
-		return p.listen()
+	case m.Is(k, keymap.Listen) && p.focus == inList:
+		return page.Send(page.Listen{Live: p.live()})
 	case p.focus == inList:
 		p.listKey(k)
 	default:
@@ -206,15 +206,6 @@ func (p *Page) vantage() tea.Cmd {
 	p.keep(selected)
 	p.detail.reset()
 	return nil
-}
-
-// listen asks the walk to listen once more.
-func (p *Page) listen() tea.Cmd {
-	check := "chk-window"
-	if p.store.side == diag.AtServer {
-		check = "chk-server-capture"
-	}
-	return tea.Batch(page.Send(page.Recheck{Check: check}), page.Send(page.Note{Text: "the walk listens again as soon as it can"}))
 }
 
 // askPath asks where the packets of the shown client shall go.

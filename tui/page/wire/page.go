@@ -111,7 +111,7 @@ func (p *Page) Hints() []keymap.Hint {
 	default:
 		first = []keymap.Hint{keymap.Do(keymap.Enter, "fields"), keymap.Do(keymap.Panes, "to the bytes")}
 		first, common = first[:1], append(common, first[1])
-		last = append([]keymap.Hint{keymap.Do(keymap.Recheck, "listen again")}, last...)
+		last = append([]keymap.Hint{keymap.Do(keymap.Listen, "")}, last...)
 	}
 	return append(append(append(first, common...), last...), moves...)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"amtmedic/diag"
 	"amtmedic/diag/wire"
 	"amtmedic/tui/part/facts"
 	"amtmedic/tui/part/list"
@@ -224,7 +225,7 @@ func (p *Page) empty() []string {
 		}
 	}
 	if p.store.side != "" && len(p.store.lines) > 0 {
-		return []string{"Nothing was seen at the " + string(p.store.side) + ". v shows the other side."}
+		return []string{"Nothing was seen " + place(p.store.side) + ". v shows the other side."}
 	}
 	if p.live() {
 		return []string{"Nothing was seen yet. An attempt stands here as soon as its first packet comes."}
@@ -317,7 +318,7 @@ func (p *Page) Status() (string, string) {
 	middle := "wire"
 	switch {
 	case p.store.side != "" && len(p.sides) > 0:
-		middle += ", at the " + string(p.store.side)
+		middle += ", " + place(p.store.side)
 	case len(p.sides) > 1:
 		middle += ", both sides"
 	}
@@ -330,6 +331,14 @@ func (p *Page) Status() (string, string) {
 		room -= len("[names hidden] ")
 	}
 	return middle, p.state(room)
+}
+
+// place says where a side is.
+func place(side diag.Vantage) string {
+	if side == diag.AtThird {
+		return "elsewhere"
+	}
+	return "at the " + string(side)
 }
 
 // state tells as much of the capture as there is room for: whether lines come, what was lost, how
