@@ -229,7 +229,7 @@ func TestRecordingSurvivesKill(t *testing.T) {
 		t.Skip("takes half a minute: set AMTMEDIC_LONG=1")
 	}
 	tool(t, "tshark", "capinfos")
-	for round := range 8 {
+	for round := range 5 {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			name := filepath.Join(t.TempDir(), "killed.pcapng")
 			old := killRecording(t, round, childVariable+"="+name)
@@ -251,7 +251,7 @@ func TestRingSurvivesKill(t *testing.T) {
 		t.Skip("takes some ten seconds: set AMTMEDIC_LONG=1")
 	}
 	tool(t, "tshark", "capinfos")
-	for round := range 4 {
+	for round := range 3 {
 		t.Run(fmt.Sprint(round), func(t *testing.T) {
 			base := filepath.Join(t.TempDir(), "killed")
 			old := killRecording(t, round, childVariable+"="+base, childRing+"=1")

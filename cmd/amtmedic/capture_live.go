@@ -10,7 +10,7 @@ import (
 )
 
 // recordedFilter says in words what a recording holds.
-const recordedFilter = "hellos, connections back, DNS, DHCP, ICMP"
+const recordedFilter = "hellos, connections back, tunnels, presence, DNS, DHCP, ICMP, ARP, LLDP"
 
 func runCaptureLive(e *env, args []string) (int, error) {
 	fs := flags("capture live [-i IFACE] [-w FILE] [--port N] [--json] [--for DURATION] [--promisc] [--ring SIZE [--rotate DURATION]]")
