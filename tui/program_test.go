@@ -266,6 +266,7 @@ func TestFromStartToGreen(t *testing.T) {
 
 // TestQuietWhenIdle counts bytes while a probe waits and nothing happens: 1 kB/s is the limit.
 func TestQuietWhenIdle(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"probing", "start"} {
 		x := run(t, name)
 		x.sees("? keys")

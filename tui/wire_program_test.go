@@ -101,8 +101,8 @@ func TestWireOutputBudget(t *testing.T) {
 		t.Errorf("%.0f B/s while nothing comes", idle)
 	}
 	begin, start := time.Now(), time.Time{}
-	for i := 0; start.IsZero() || time.Since(start) < 4*time.Second; i++ {
-		if start.IsZero() && time.Since(begin) > 2*time.Second { // what comes first is drawn at once
+	for i := 0; start.IsZero() || time.Since(start) < 2500*time.Millisecond; i++ {
+		if start.IsZero() && time.Since(begin) > 1500*time.Millisecond { // what comes first is drawn at once
 			before, start = x.bytes(), time.Now()
 		}
 		record(t, rec, i+10, uint32(i))

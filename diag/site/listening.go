@@ -51,7 +51,7 @@ func (w *World) Listen(ctx context.Context) error {
 		return &amt.Error{Op: "listen", Err: err, Hint: hint}
 	}
 	if w.o.Interface == "" {
-		return fail(errors.New("no interface is chosen"), "start amtmedic with --interface NAME and the right to capture")
+		return fail(errors.New("no interface is chosen"), "name one with --interface; the first page shows how to get the right to capture")
 	}
 	w.mu.Lock()
 	v, keep := w.last, w.keep
