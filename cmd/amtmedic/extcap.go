@@ -142,7 +142,7 @@ func (x *extcap) run(e *env, iface string) (int, error) {
 	if err != nil {
 		return exitFound, &amt.Error{Op: "write to the pipe of Wireshark", Err: err}
 	}
-	err = capture.Record(live, rec).Run(e.ctx, func(*capture.Packet) error { return nil })
+	err = capture.ScanInto(e.ctx, live, rec, capture.Options{Ports: x.ports.ports}, func(capture.Event) {}) // events become comments
 	if err == nil || e.ctx.Err() != nil || errors.Is(err, syscall.EPIPE) {
 		return exitOK, nil
 	}
