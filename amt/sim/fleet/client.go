@@ -44,9 +44,9 @@ func (f *Fleet) newClient(i int, addr netip.Addr) (*Client, error) {
 	psk := c.Method == amt.PSK
 	cfg := sim.Config{UUID: m.UUID, Version: c.Version, Enabled: true, Password: m.Password, PID: m.Pair.PID, PPS: m.Pair.PPS,
 		RemoteConfiguration: !psk && c.Stage != engine.Pre, ShipsRemote: !psk, Hashes: hashes, Provisioned: c.Stage == engine.Post,
-		Lease:    sim.Lease{Address: addr, Suffix: c.Suffix},
+		Lease:    sim.Lease{Address: addr, Suffix: c.Suffix, DNS: []netip.AddrPort{c.To}}, // network answers in its place
 		Override: sim.Override{Addr: c.To.Addr(), Port: c.To.Port()},
-		Clock:    clock{c.Now}, Network: network{f.dialers}, Patience: 10 * time.Second, OnEvent: m.moved}
+		Clock:    clock{c.Now}, Network: network{c.To, f.dialers}, Patience: 10 * time.Second, OnEvent: m.moved}
 	if c.Fast {
 		pace := max(2*time.Second, time.Duration(c.Count)*perHello)
 		cfg.FirstAfter = time.Duration(i+1) * perHello

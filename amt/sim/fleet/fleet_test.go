@@ -17,6 +17,7 @@ import (
 	"amtmedic/amt/hello"
 	"amtmedic/amt/keys"
 	"amtmedic/amt/sim/engine"
+	"amtmedic/amt/sim/front"
 )
 
 func ver(t testing.TB, s string) amt.Version {
@@ -308,4 +309,55 @@ func FuzzParseFault(f *testing.F) {
 			t.Errorf("%q has no step: %+v", s, fault)
 		}
 	})
+}
+
+// message is a call in the form of WS-Man.
+func message(class, method, input string) []byte {
+	const schema = "http://intel.com/wbem/wscim/1/amt-schema/1/"
+	return []byte(`<Envelope xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" xmlns="http://www.w3.org/2003/05/soap-envelope">` +
+		"<Header><a:Action>" + schema + class + "/" + method + "</a:Action><a:To>/wsman</a:To><w:ResourceURI>" + schema + class + "</w:ResourceURI><a:MessageID>1</a:MessageID>" +
+		"<a:ReplyTo><a:Address>http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo></Header>" +
+		"<Body><r:" + method + `_INPUT xmlns:r="` + schema + class + `">` + input + "</r:" + method + "_INPUT></Body></Envelope>")
+}
+
+// TestUnprovisionOverTheNetwork: what is left to set up by decides whether hellos begin again.
+func TestUnprovisionOverTheNetwork(t *testing.T) {
+	const service = "AMT_SetupAndConfigurationService"
+	for _, tt := range []struct {
+		name, version string
+		method        amt.Method
+		call          []byte
+		state         engine.Stage
+		hellos        bool
+	}{
+		{"full, pair", "3.2.1", amt.PSK, message(service, "Unprovision", "<r:ProvisioningMode>1</r:ProvisioningMode>"), engine.Pre, false},
+		{"partial, pair", "3.2.1", amt.PSK, message(service, "PartialUnprovision", ""), engine.In, true},
+		{"full, certificate", "9.0.0", amt.PKI, message(service, "Unprovision", "<r:ProvisioningMode>1</r:ProvisioningMode>"), engine.In, true},
+		{"partial, certificate", "9.0.0", amt.PKI, message(service, "PartialUnprovision", ""), engine.In, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := listen(t)
+			f := run(t, Config{Count: 1, Method: tt.method, Version: ver(t, tt.version), Stage: engine.Post, First: netip.MustParseAddr("127.0.0.1"), To: s.addr(), Fast: true}, true)
+			m := f.Clients()[0]
+			eventually(t, "the client runs", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.lines) == 1 })
+			a := m.Answer(front.Request{User: User, From: netip.MustParseAddrPort("127.0.0.1:4000"), Method: "POST", Path: "/wsman", Body: tt.call})
+			if a.Status != 200 || !strings.Contains(string(a.Body), "ReturnValue>0<") || a.Then != front.Restart {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			if l := m.Line(); l.State != tt.state || f.Provisioned() != 0 {
+				t.Errorf("%+v, %d provisioned", l, f.Provisioned())
+			}
+			if tt.hellos {
+				eventually(t, "a hello", func() bool { return len(s.got()) > 0 })
+				if h := s.got()[0]; h.PID != m.Pair.PID || h.RetryCount != 0 {
+					t.Errorf("%+v", h)
+				}
+			}
+			plain, secure, _ := m.Ports()
+			if plain.IsValid() || secure.IsValid() != tt.hellos {
+				t.Errorf("open: %s %s", plain, secure)
+			}
+		})
+	}
 }

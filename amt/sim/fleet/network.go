@@ -13,23 +13,27 @@ import (
 )
 
 // network is the way out of all clients: the sockets of this machine, with a limit on how many
-// hellos are on their way at a time.
-type network struct{ room chan struct{} }
-
-// Lookup knows no names: the server is given by its address.
-func (n network) Lookup(ctx context.Context, name string) ([]netip.Addr, error) {
-	return sim.Sockets{}.Lookup(ctx, name)
+// hellos are on their way at a time. Whatever a client looks up, it is led to the one server; a full
+// unprovision makes it forget the address that it was given.
+type network struct {
+	server netip.AddrPort
+	room   chan struct{}
 }
 
-// Dial connects when there is room.
-func (n network) Dial(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
+// Lookup answers every name with the server's address.
+func (n network) Lookup(context.Context, string) ([]netip.Addr, error) {
+	return []netip.Addr{n.server.Addr()}, nil
+}
+
+// Dial connects to the server when there is room.
+func (n network) Dial(ctx context.Context, from, _ netip.AddrPort) (net.Conn, error) {
 	select {
 	case n.room <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	leave := sync.OnceFunc(func() { <-n.room })
-	c, err := sim.Sockets{}.Dial(ctx, from, to)
+	c, err := sim.Sockets{}.Dial(ctx, from, n.server)
 	if err != nil {
 		leave()
 		return nil, err

@@ -205,3 +205,23 @@ func TestRMCPPing(t *testing.T) {
 	}
 	want(t, run(t, "", "rmcpping", "-c", "1", "-v", "127.0.0.1"), "pong received from 127.0.0.1", "message_tag=", "1 pings transmitted, 1 pongs received")
 }
+
+// TestOpenSSLWithMutualTLS: after the setup the managing program may have to show a certificate.
+func TestOpenSSLWithMutualTLS(t *testing.T) {
+	console := chain(t, "console.corp.example", nil)
+	for name, trusted := range map[string]bool{"trusted": true, "foreign": false} {
+		roots := x509.NewCertPool()
+		if trusted {
+			roots.AddCert(console[2])
+		}
+		b := start(t, "12.0", View{State: "post", TLS: OwnTLS, Mutual: true, Roots: roots})
+		_, at, _ := b.Addresses()
+		leaf, rest, key := pemFiles(t, console)
+		out := run(t, "GET /wsman HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "openssl", "s_client", "-connect", at.String(), "-tls1_2", "-ign_eof", "-cert", leaf, "-key", key, "-cert_chain", rest)
+		if trusted {
+			want(t, out, "HTTP/1.1 401 Unauthorized", "TLSv1.2") // the log-in is asked for all the same
+		} else if !strings.Contains(out, "alert number 48") || strings.Contains(out, "HTTP/1.1") {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+}
