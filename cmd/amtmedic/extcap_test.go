@@ -120,4 +120,8 @@ func TestExtcapInTshark(t *testing.T) {
 	if code != exitOK || !strings.Contains(out, "4KRG-65QT") {
 		t.Errorf("exit %d: %s %s\ntshark said %s", code, out, errs, said.text())
 	}
+	rows, err := exec.Command(tshark, "-r", file, "-T", "fields", "-e", "frame.comment").Output()
+	if err != nil || !strings.Contains(string(rows), "amtmedic: hello: psk") {
+		t.Errorf("the packets have the comments %q: %v", rows, err)
+	}
 }
