@@ -124,6 +124,16 @@ func (d *detail) marked() (from, to int) {
 	return 0, 0
 }
 
+// telling gives the bytes by which a hello is known while nobody points at one: those of its PID.
+func (d *detail) telling() (from, to int) {
+	for _, x := range d.items {
+		if x.label == "PID" {
+			return x.from, x.to
+		}
+	}
+	return 0, 0
+}
+
 // title names the line.
 func (d *detail) title(p *Page) string {
 	name := "Line"
@@ -224,8 +234,11 @@ func (d *detail) bytes(p *Page, w, h int) []string {
 	n := d.columns
 	d.hex.Set((len(d.hello.Bytes)+n-1)/n, h)
 	from, to := d.marked()
-	if p.focus == inBytes {
+	switch p.focus {
+	case inBytes:
 		from, to = d.byte, d.byte+1
+	case inList:
+		from, to = d.telling()
 	}
 	if to > 0 {
 		d.hex.To((to - 1) / n)
@@ -248,7 +261,10 @@ func (d *detail) hexRow(p *Page, at, from, to int) string {
 	}
 	var b strings.Builder
 	b.WriteString(p.env.Paint(theme.Muted, fmt.Sprintf("%04x", at)) + " ")
-	fieldFrom, fieldTo := d.marked()
+	fieldFrom, fieldTo := from, to
+	if p.focus == inBytes {
+		fieldFrom, fieldTo = d.marked()
+	}
 	end := min(at+d.columns, len(d.hello.Bytes))
 	for i := at; i <= end; i++ {
 		in := func(k int) bool { return k >= at && k < end && k >= from && k < to }

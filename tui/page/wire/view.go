@@ -378,7 +378,11 @@ func (p *Page) state(room int) string {
 	if s.known && (s.dropped > 0 || p.w >= besideFrom) {
 		put(thousands(s.dropped) + " dropped")
 	}
-	put(thousands(s.packets) + " packets")
+	word := " packets"
+	if s.packets == 1 {
+		word = " packet"
+	}
+	put(thousands(s.packets) + word)
 	if !put(p.hide(s.name(p.env.Practice()))) && s.live {
 		put("live")
 	}
