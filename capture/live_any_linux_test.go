@@ -139,6 +139,63 @@ func TestLiveAny(t *testing.T) {
 	})
 }
 
+// TestLiveStopsInAFlood stops while a block of thousands of packets is handed on slowly.
+func TestLiveStopsInAFlood(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		l, err := OpenLive("lo", LiveOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		syn, err := Frame(clientV4, serverV4, SYN, 5, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		many := make([][]byte, 5000)
+		for i := range many {
+			many[i] = syn
+		}
+		inject(t, "lo", many...)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		var stopped time.Time
+		handed := 0
+		err = l.Run(ctx, func(p *Packet) error {
+			if handed++; handed == 200 {
+				stopped = time.Now()
+				cancel()
+			}
+			for slow := time.Now(); time.Since(slow) < 100*time.Microsecond; { // a sleep would take longer
+			}
+			return nil
+		})
+		// A machine under load may stand still for longer than the stop takes: what counts is how few came after it.
+		if took := time.Since(stopped); !errors.Is(err, context.Canceled) || handed > 200+stopEvery {
+			t.Errorf("stopped with %v after %v, %d packets came after the stop", err, took, handed-200)
+		}
+	})
+}
+
+// TestLivePromiscuous looks whether the system notes the mode, only while the capture is open.
+func TestLivePromiscuous(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		output(t, "ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
+		for _, want := range []bool{false, true} {
+			l, err := OpenLive("vb", LiveOptions{Promisc: want})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Contains(output(t, "ip", "-d", "link", "show", "vb"), "promiscuity 1"); got != want {
+				t.Errorf("promiscuous is %v, asked for was %v", got, want)
+			}
+			l.Close()
+			if strings.Contains(output(t, "ip", "-d", "link", "show", "vb"), "promiscuity 1") {
+				t.Error("still promiscuous after the end")
+			}
+		}
+	})
+}
+
 // TestLiveAnyEvents brings a hello over loopback, one over a bridge and one through a tunnel: each is told
 // once, although the second passes three interfaces; and the recording gives the same.
 func TestLiveAnyEvents(t *testing.T) {

@@ -85,23 +85,27 @@ func (r *ring) drain(ctx context.Context, fn func(*frame) error) error {
 		if atomic.LoadUint32(r.status(block))&unix.TP_STATUS_USER == 0 {
 			return nil
 		}
-		err := r.walk(block, fn)
+		err := r.walk(ctx, block, fn)
 		atomic.StoreUint32(r.status(block), unix.TP_STATUS_KERNEL)
 		r.next = (r.next + 1) % ringBlocks
 		if err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *ring) walk(block []byte, fn func(*frame) error) error {
+// stopEvery is how many packets of a block are handed on before a stop is looked for again: a block
+// can hold ten thousand.
+const stopEvery = 128
+
+func (r *ring) walk(ctx context.Context, block []byte, fn func(*frame) error) error {
 	at := int(binary.NativeEndian.Uint32(block[blkFirst:]))
 	var f frame
-	for range binary.NativeEndian.Uint32(block[blkCount:]) {
+	for n := range binary.NativeEndian.Uint32(block[blkCount:]) {
+		if n%stopEvery == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if at < 0 || at+pktFullSize > len(block) {
 			return fmt.Errorf("packet ring: header at %d is outside its block", at)
 		}
