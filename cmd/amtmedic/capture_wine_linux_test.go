@@ -172,7 +172,7 @@ func standIn(t *testing.T, dir string, live func(set []string, args ...string) o
 func wineLibrary(t *testing.T, w wine, program string) {
 	needsCapture(t)
 	c := exec.Command("unshare", "-n", "sh", "-c", `ip link set lo up && exec "$0" "$@"`,
-		w.loader, program, "capture", "live", "-i", "lo", "--json", "--for", "9s")
+		w.loader, program, "capture", "live", "-i", "lo", "--json", "--for", "6s")
 	c.Env = append(w.env(), "WINEDLLOVERRIDES=mscoree=;mshtml=;winemenubuilder.exe=;wpcap=b")
 	c.WaitDelay = time.Second
 	var out syncBuffer
