@@ -194,7 +194,7 @@ func (w *Wire) run(ctx context.Context, r Report, until time.Time) error {
 	first, last := spy.span(!until.IsZero())
 	g.end(first, last, stats, err)
 	if len(hold.facts) > 0 {
-		hold.release(w.keepFile(ctx, g, int(stats.Received)))
+		hold.release(w.keepFile(ctx, g, spy.number))
 	}
 	return err
 }
@@ -214,12 +214,14 @@ type watched struct {
 	capture.Source
 	first, last time.Time
 	started     time.Time
+	number      int // of the last packet
 }
 
 // Run passes packets on. Heartbeats move the end, never the beginning.
 func (s *watched) Run(ctx context.Context, fn func(*capture.Packet) error) error {
 	s.started = time.Now()
 	return s.Source.Run(ctx, func(p *capture.Packet) error {
+		s.number = max(s.number, p.Number)
 		if !p.Time.IsZero() {
 			if s.first.IsZero() || p.Time.Before(s.first) {
 				s.first = p.Time
