@@ -109,7 +109,7 @@ func tlsKind(err error) Kind {
 	var peer *peerError
 	var verify *tls.CertificateVerificationError
 	var asked *askedError
-	switch code := alertOf(err); {
+	switch code := AlertOf(err); {
 	case errors.As(err, &peer), errors.As(err, &verify):
 		return KindPeer
 	case code >= 42 && code <= 49 || code == 116: // bad, unsupported, revoked, expired, unknown, unknown CA, access denied, required
@@ -138,9 +138,9 @@ func tlsKind(err error) Kind {
 	return KindTLS
 }
 
-// alertOf gives the number of the alert that the other side sent, -1 when there was none. Package
+// AlertOf gives the number of the alert that the other side sent, -1 when there was none. Package
 // tls keeps the type of a received alert to itself: its text is compared.
-func alertOf(err error) int {
+func AlertOf(err error) int {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {
 		return -1

@@ -315,7 +315,7 @@ func (s *Session) nextVersion(err error) (uint16, bool) {
 	switch KindOf(err) {
 	case KindVersion, KindSuite, KindReset:
 	case KindTLS:
-		if alertOf(err) != 20 { // bad_record_mac: firmware that compares the wrong version (tls.md 2.2)
+		if AlertOf(err) != 20 { // bad_record_mac: firmware that compares the wrong version (tls.md 2.2)
 			return 0, false
 		}
 	default:

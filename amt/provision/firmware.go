@@ -82,6 +82,9 @@ func (f *Firmware) settings(t Task) device.Settings {
 		Admin: device.Login{User: adminUser, Password: t.Password},
 		Reopen: func(logins ...device.Login) device.Device {
 			return device.NewWSMan(device.Open(device.Options{Address: at(t, portPlain), Logins: logins, Dial: f.Dial}))
+		},
+		ReopenTLS: func(logins ...device.Login) device.Device {
+			return device.NewWSMan(device.Open(device.Options{Address: at(t, portTLS), TLS: cert.ClientConfig(tls.Certificate{}), Logins: logins, Dial: f.Dial}))
 		}}
 	for _, k := range t.Known {
 		s.Known = append(s.Known, device.Login{User: adminUser, Password: k})
@@ -105,6 +108,18 @@ var causes = map[device.Kind]string{
 	device.KindState: "rc-already-provisioned",
 }
 
+// certificateCauses reads the alert by which a client refuses the provisioning certificate. Which alert
+// firmware sends for what is not known; these are the meanings of RFC 5246 7.2.2. The first look goes
+// there, no more.
+var certificateCauses = map[int]string{43: "rc-cert-no-oid", 45: "rc-cert-expired", 48: "rc-cert-hash-not-in-client"}
+
+func certificateCause(err error) string {
+	if cause := certificateCauses[device.AlertOf(err)]; cause != "" {
+		return cause
+	}
+	return "rc-cert-suffix-mismatch"
+}
+
 // refusalOf gives the reason of a delayed entry. Where the session ended decides it; what the catalogue
 // has no cause for is a configuration that stopped in the middle.
 func refusalOf(err error) error {
@@ -113,6 +128,9 @@ func refusalOf(err error) error {
 		return err
 	}
 	r := &Refusal{Cause: "rc-half-provisioned", Words: "the configuration stopped at " + e.Step, Err: err}
+	if e.Kind == device.KindCertificate {
+		r.Cause, r.Words = certificateCause(err), "the client refuses the provisioning certificate"
+	}
 	if cause := causes[e.Kind]; cause != "" {
 		r.Cause, r.Words = cause, fmt.Sprintf("the session ended at %s (%s)", e.Op, e.Kind)
 	}
