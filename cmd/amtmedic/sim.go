@@ -244,7 +244,7 @@ func simulate(e *env, cfg fleet.Config, f simFlags) (int, error) {
 		}
 	}
 	if err := fl.Open(); err != nil {
-		return exitFound, simListenError(err)
+		return exitFound, simListenError(err, cfg.Count > fleet.SharedAbove)
 	}
 	if *f.inventory != "" {
 		for _, file := range fl.Inventory() {
@@ -277,12 +277,14 @@ func simReady(p *simPrinter, cfg fleet.Config, fl *fleet.Fleet) {
 	}
 }
 
-func simListenError(err error) error {
+func simListenError(err error, shared bool) error {
 	hint := ""
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	case isErrno(err, syscall.EADDRINUSE, 10048) && shared:
+		hint = fmt.Sprintf("more than %d clients listen on all addresses of this machine, and another program has that port on one of them, perhaps another sim", fleet.SharedAbove)
+	case isErrno(err, syscall.EADDRINUSE, 10048):
 		hint = "another program has that port, perhaps another sim: take another --address"
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case isErrno(err, syscall.EADDRNOTAVAIL, 10049):
 		hint = "this machine does not have that address; outside Linux only 127.0.0.1 with --count 1"
 	case errors.Is(err, syscall.EMFILE):
 		hint = fmt.Sprintf("too many open files: raise the limit (ulimit -n), take fewer clients, or more than %d, which share their listeners", fleet.SharedAbove)

@@ -143,6 +143,14 @@ func TestSimEndsOnSignal(t *testing.T) {
 	readJSONDoc(t).check(t, "sim", []byte(s.stdout.String()))
 }
 
+// TestSimPortTaken: a second sim at the same address is told what to do.
+func TestSimPortTaken(t *testing.T) {
+	at := simAddress(t)
+	startSim(t, nil, 1, "--json", "--address", at, "--keep")
+	out := amtmedic(t, exitFound, "sim", "--address", at)
+	want(t, out, "open port 16993", at, "take another --address")
+}
+
 // TestSimInventory: the files are there, whole and private, when the first line is, and the program's
 // own commands take them.
 func TestSimInventory(t *testing.T) {

@@ -61,7 +61,7 @@ func (c *Client) port(port uint16) uint16 {
 func listen(addr netip.Addr, port uint16) (net.Listener, error) {
 	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", netip.AddrPortFrom(addr, port).String())
 	if err != nil {
-		return nil, fmt.Errorf("open port %d of the client at %s: %w", port, addr, err)
+		return nil, fmt.Errorf("open port %d: %w", port, err) // the system's words name the address
 	}
 	return l, nil
 }
