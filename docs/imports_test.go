@@ -40,7 +40,7 @@ var homes = map[string][]string{
 }
 
 // pure lists the packages that do no input or output and have no clock of their own.
-var pure = []string{"amt", "amt/hello", "amt/keys", "amt/matrix", "amt/setupbin", "amt/wsman", "diag", "diag/check"}
+var pure = []string{"amt", "amt/eoi", "amt/hello", "amt/keys", "amt/matrix", "amt/setupbin", "amt/wsman", "diag", "diag/check"}
 
 // impure lists what a pure package must not import, sub-packages included.
 var impure = []string{"os", "net", "syscall", "log", "io/ioutil", "path/filepath", "database/sql",
