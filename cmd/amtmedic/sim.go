@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -164,7 +165,7 @@ func resolve(ctx context.Context, to string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(n)), nil
 }
 
-// readRoots reads the certificates of a PEM file.
+// readRoots reads the root certificates of a PEM file.
 func readRoots(name string) ([]*x509.Certificate, error) {
 	if name == "" {
 		return nil, nil
@@ -182,10 +183,12 @@ func readRoots(name string) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--trust: %s: %w", plain(name), err)
 		}
-		out = append(out, c)
+		if bytes.Equal(c.RawSubject, c.RawIssuer) { // a chain may be given whole: firmware keeps roots only
+			out = append(out, c)
+		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("--trust: %s holds no certificate in PEM form", plain(name))
+		return nil, fmt.Errorf("--trust: %s holds no root certificate in PEM form", plain(name))
 	}
 	return out, nil
 }

@@ -111,6 +111,7 @@ func TestSimUsage(t *testing.T) {
 		"--address here":                      "--address",
 		"--address 127.255.255.254 --count 9": "no address",
 		"--amt-version nine":                  "not a version",
+		"--trust testdata/wine/prng.c":        "no root certificate",
 		"--trust /nowhere":                    "--trust",
 		"--inject tls":                        "--inject",
 		"--inject tls=melt":                   "no fault",
