@@ -10,6 +10,7 @@ import (
 // ? and ?1, the form of SQLite.
 type engine struct {
 	sessions int           // connections that write
+	batch    int           // requests that share one commit at most
 	limit    time.Duration // of one transaction
 	begin    string
 	skip     string // ends the selection of entries to claim

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// maxBatch bounds how many requests share one commit.
-const maxBatch = 256
+// waiting is how many requests may wait before their callers do.
+const waiting = 1024
 
 // writer has the connections that write: one for SQLite, a few for PostgreSQL. Requests that wait at
 // the same time share one commit: whoever gets a session runs everything that is waiting, its own
@@ -46,7 +46,7 @@ type tx struct {
 }
 
 func newWriter(ctx context.Context, db *sql.DB, e *engine) (*writer, error) {
-	w := &writer{db: db, e: e, turn: make(chan *session, e.sessions), wait: make(chan *request, 4*maxBatch), count: e.sessions}
+	w := &writer{db: db, e: e, turn: make(chan *session, e.sessions), wait: make(chan *request, waiting), count: e.sessions}
 	for range e.sessions {
 		s := &session{w: w}
 		w.turn <- s
@@ -108,7 +108,7 @@ func (w *writer) write(ctx context.Context, fn func(*tx) error) error {
 // request is tried alone, so that one bad request cannot spoil the others.
 func (s *session) commitWaiting() {
 	var batch []*request
-	for len(batch) < maxBatch {
+	for len(batch) < s.w.e.batch {
 		select {
 		case r := <-s.w.wait:
 			if r.err = r.ctx.Err(); r.err != nil {
