@@ -203,7 +203,7 @@ func TestAnswersRefused(t *testing.T) {
 	}
 	d = newDriver(t, options(newFake(probing())), 80, 24)
 	d.keys("a", "down", "enter")
-	d.send(page.Answered{Question: "another", Err: fmt.Errorf("not this one")})
+	d.run(d.m.deliver(page.Answered{Question: "another", Err: fmt.Errorf("not this one")}))
 	d.lacks("not this one")
 }
 
