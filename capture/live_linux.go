@@ -192,6 +192,10 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 			}
 		}
 		if err := l.wait(&down, time.Second-time.Since(beat)); err != nil {
+			time.Sleep((ringRetire + 10) * time.Millisecond) // its last packets may lie in a block that is not handed over yet
+			if err := l.ring.drain(ctx, d.take); err != nil {
+				return err
+			}
 			return liveError(l.name, err)
 		}
 	}
