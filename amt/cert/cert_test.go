@@ -310,3 +310,24 @@ func TestIdentity(t *testing.T) {
 		t.Error("an identity without key")
 	}
 }
+
+// A file that would keep the program busy is refused at once, whatever its password is.
+func TestTooManyRounds(t *testing.T) {
+	kdf, err := asn1.Marshal(struct {
+		Salt   []byte
+		Rounds int
+	}{make([]byte, 8), maxRounds + 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := asn1.Marshal(struct {
+		Version int
+		Safe    []byte
+	}{3, kdf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(whole, amt.NewSecret("x")); err == nil || !strings.Contains(err.Error(), "rounds") {
+		t.Errorf("%v", err)
+	}
+}

@@ -13,15 +13,16 @@ import (
 	"amtmedic/amt"
 )
 
-// maxRounds bounds the key derivation that a PFX asks for. Today's programs write 2,048 to a million; a
-// file that asks for more wants to keep this program busy.
-const maxRounds = 5_000_000
+// maxRounds bounds the key derivation that a PFX asks for, all its parts together. OpenSSL writes 3 times
+// 2,048, certtool 600,000 for each certificate and key; a file that asks for more wants to keep this
+// program busy.
+const maxRounds = 10_000_000
 
 // readPFX reads a PFX with any of its encryptions: RC2 and 3DES of Windows and of old programs, PBES2
 // with AES of today's.
 func readPFX(b []byte, password amt.Secret) (*File, error) {
-	if n := rounds(b, 0); n > maxRounds {
-		return nil, fmt.Errorf("it is a PFX that asks for %d rounds of key derivation, more than %d", n, maxRounds)
+	if rounds(b, 0) > maxRounds {
+		return nil, fmt.Errorf("it is a PFX that asks for more than %d rounds of key derivation", maxRounds)
 	}
 	key, leaf, more, err := pkcs12.DecodeChain(b, password.Reveal())
 	switch {
@@ -54,9 +55,9 @@ func tooMany(f *File) error {
 	return nil
 }
 
-// rounds finds the largest number of rounds in a PFX without its password: an INTEGER right after an
-// OCTET STRING, as in the parameters of RFC 7292 and RFC 8018.
-func rounds(b []byte, depth int) (most int64) {
+// rounds adds up the rounds that a PFX asks for, without its password: an INTEGER right after an OCTET
+// STRING, as in the parameters of RFC 7292 and RFC 8018. It stops counting beyond the limit.
+func rounds(b []byte, depth int) (sum int64) {
 	if depth > 24 {
 		return 0
 	}
@@ -65,20 +66,23 @@ func rounds(b []byte, depth int) (most int64) {
 		var v asn1.RawValue
 		rest, err := asn1.Unmarshal(b, &v)
 		if err != nil {
-			return most
+			return sum
 		}
 		b = rest
 		if salted && v.Class == asn1.ClassUniversal && v.Tag == asn1.TagInteger {
 			var n int64
 			if _, err := asn1.Unmarshal(v.FullBytes, &n); err != nil { // too large for 64 bits
-				n = 1<<63 - 1
+				n = maxRounds + 1
 			}
-			most = max(most, n)
+			sum += min(max(n, 0), maxRounds+1)
 		}
 		salted = v.Class == asn1.ClassUniversal && v.Tag == asn1.TagOctetString
 		if v.IsCompound || salted {
-			most = max(most, rounds(v.Bytes, depth+1))
+			sum += rounds(v.Bytes, depth+1)
+		}
+		if sum > maxRounds {
+			return maxRounds + 1
 		}
 	}
-	return most
+	return sum
 }

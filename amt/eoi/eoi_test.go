@@ -12,7 +12,7 @@ import (
 
 // all makes one request of each operation.
 func all() []Request {
-	return []Request{GetCoreVersion(), GetDigestRealm(), GetOTP(), GetAdminStatus(), SetMEBxPassword(`a<b&"c`), SetAdmin("admin", [16]byte{1, 2, 3}),
+	return []Request{GetCoreVersion(), GetDigestRealm(), GetOTP(), SetMEBxPassword(`a<b&"c`), SetAdmin("admin", [16]byte{1, 2, 3}),
 		CommitChanges(), Unprovision(), PartialUnprovision(), GetHostName(), GetDomainName(), SetHostName("pc-ü"), SetDomainName("corp.example"),
 		ReadClock(), SetClock(1, 2, 3)}
 }
@@ -182,14 +182,11 @@ func TestValues(t *testing.T) {
 	if _, err := ReadOTP(node("<OTP>se cret!</OTP>")); err == nil || strings.Contains(err.Error(), "cret") {
 		t.Errorf("%v", err)
 	}
-	if f, err := ReadAdminStatus(node("<IsDefault>1</IsDefault>")); err != nil || !f {
-		t.Errorf("%v, %v", f, err)
-	}
 	if v, err := ReadTa0(node("<Ta0>1795428000</Ta0>")); err != nil || v != 1795428000 {
 		t.Errorf("%d, %v", v, err)
 	}
 	for name, err := range map[string]error{
-		"no OTP": second(ReadOTP(node(""))), "no default": second(ReadAdminStatus(node(""))), "no time": second(ReadTa0(node("<Ta0>soon</Ta0>"))),
+		"no OTP": second(ReadOTP(node(""))), "no time": second(ReadTa0(node("<Ta0>soon</Ta0>"))),
 		"no version": second(ReadVersion(node(""))), "no realm": second(ReadRealm(node(""))), "no host": second(ReadHostName(node(""))), "no domain": second(ReadDomainName(node(""))),
 	} {
 		if err == nil {

@@ -35,14 +35,13 @@ func (o Op) Name() string { return o.Service.Path[1:] + "." + o.Method }
 
 // Ops lists every operation that this package builds, for the page that says what is verified.
 func Ops() []Op {
-	return []Op{opVersion(), opRealm(), opOTP(), opAdminStatus(), opMEBx(), opAdmin(), opCommit(), opUnprovision(), opPartial(),
+	return []Op{opVersion(), opRealm(), opOTP(), opMEBx(), opAdmin(), opCommit(), opUnprovision(), opPartial(),
 		opHost(), opDomain(), opSetHost(), opSetDomain(), opReadClock(), opSetClock()}
 }
 
 func opVersion() Op     { return Op{security(), "GetCoreVersion", Used, false} }
 func opRealm() Op       { return Op{security(), "GetDigestRealm", Served, false} }
 func opOTP() Op         { return Op{security(), "GetProvisioningServerOTP", Served, false} }
-func opAdminStatus() Op { return Op{security(), "GetAdminAclEntryStatus", Served, false} }
 func opMEBx() Op        { return Op{security(), "SetMEBxPassword", Served, true} }
 func opAdmin() Op       { return Op{security(), "SetAdminAclEntryEx", Served, true} }
 func opCommit() Op      { return Op{security(), "CommitChanges", Used, true} }
@@ -88,18 +87,6 @@ func ReadOTP(n *wsman.Node) ([]byte, error) {
 		return nil, fmt.Errorf("<OTP> is not base64") // the decoder's words would quote it
 	}
 	return b, nil
-}
-
-// GetAdminStatus asks whether the administrator still has the factory password; ReadAdminStatus reads
-// its answer.
-func GetAdminStatus() Request { return Request{Op: opAdminStatus()} }
-
-// ReadAdminStatus is true for the factory password.
-func ReadAdminStatus(n *wsman.Node) (factory bool, err error) {
-	if _, err := value(n, "IsDefault"); err != nil {
-		return false, err
-	}
-	return n.Bool("IsDefault")
 }
 
 // SetMEBxPassword sets the password of the local menu.
