@@ -24,21 +24,35 @@ type eoiDevice struct{ *Session }
 // NewEOI gives a client with AMT 2.x.
 func NewEOI(s *Session) Device { return &eoiDevice{s} }
 
-// Detect finds out which interface a client speaks: WS-Man where it is there. Its error is that of WS-Man
-// when neither is.
+// New gives a client that speaks an interface, as Detect found it: how a client is reached after its
+// commit.
+func New(api API, s *Session) Device {
+	if api == EOI {
+		return NewEOI(s)
+	}
+	return NewWSMan(s)
+}
+
+// Detect finds out which interface a client speaks, with the log-ins of the session: WS-Man unless it is
+// not there and the version is below 3.0. Its error is that of WS-Man otherwise.
 func Detect(ctx context.Context, s *Session) (Device, error) {
 	w := &wsmanDevice{Session: s}
 	err := w.readGeneral(ctx)
-	switch KindOf(err) {
-	case "":
-		return w, err
-	case KindHTTP, KindMissing, KindFault:
-		e := &eoiDevice{s}
-		if _, err2 := e.ask(ctx, eoi.GetCoreVersion()); err2 == nil {
-			return e, nil
-		}
+	if err == nil {
+		return w, nil
 	}
-	return nil, err
+	if kind := KindOf(err); kind != KindHTTP && kind != KindMissing {
+		return nil, err
+	}
+	e := &eoiDevice{s}
+	text, err2 := readEOI(ctx, e, eoi.GetCoreVersion(), eoi.ReadVersion)
+	if err2 != nil {
+		return nil, err
+	}
+	if v, err2 := amt.ParseVersion(text); err2 != nil || v.AtLeast(3, 0) {
+		return nil, err
+	}
+	return e, nil
 }
 
 // API gives EOI.
@@ -79,7 +93,7 @@ func (d *eoiDevice) ask(ctx context.Context, r eoi.Request) (*wsman.Node, error)
 	return nil, e
 }
 
-// read carries a request and reads its answer.
+// readEOI carries a request and reads its answer.
 func readEOI[T any](ctx context.Context, d *eoiDevice, r eoi.Request, as func(*wsman.Node) (T, error)) (v T, err error) {
 	n, err := d.ask(ctx, r)
 	if err != nil {

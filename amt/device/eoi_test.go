@@ -18,7 +18,7 @@ import (
 func (b *bench) old(s device.Settings) device.Settings {
 	s.Users, s.TLS = nil, nil
 	s.Reopen = func(logins ...device.Login) device.Device {
-		return device.NewEOI(b.open(false, device.Options{Logins: logins}))
+		return device.New(device.EOI, b.open(false, device.Options{Logins: logins}))
 	}
 	s.ReopenTLS = nil
 	return s
@@ -135,6 +135,35 @@ func TestOldClientUnprovisioned(t *testing.T) {
 	}
 	if m := b.first(); m.PID != b.client.Pair.PID {
 		t.Errorf("hello with PID %s", m.PID)
+	}
+}
+
+// A client of 3.x whose WS-Man does not answer is not taken for an old one, although it has both.
+func TestDetect(t *testing.T) {
+	for name, c := range map[string]struct {
+		version string
+		faults  []string
+		api     device.API
+		kind    device.Kind
+	}{
+		"2.6":                  {"2.6.3", nil, device.EOI, ""},
+		"3.2":                  {"3.2.1", nil, device.WSMan, ""},
+		"3.2 without WS-Man":   {"3.2.1", []string{"AMT_GeneralSettings.Get=http:404"}, "", device.KindHTTP},
+		"3.2 refuses the read": {"3.2.1", []string{"AMT_GeneralSettings.Get=soap"}, "", device.KindFault},
+		"2.6 without both":     {"2.6.3", []string{"SecurityAdministration.GetCoreVersion=http:404"}, "", device.KindHTTP},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := simulate(t, amt.PSK, c.version, c.faults...)
+			s := b.setup(b.first())
+			s.LogIn(device.Login{User: "admin", Password: b.client.Password})
+			d, err := device.Detect(context30(t), s)
+			if device.KindOf(err) != c.kind {
+				t.Fatalf("%v", err)
+			}
+			if err == nil && (d.API() != c.api || device.New(c.api, s).API() != c.api) {
+				t.Errorf("%s", d.API())
+			}
+		})
 	}
 }
 
