@@ -75,7 +75,11 @@ func shown(target string) string {
 	if err != nil {
 		return "postgres://(a URL that cannot be read)"
 	}
-	return (&url.URL{Scheme: "postgres", User: url.User(u.User.Username()), Host: u.Host, Path: u.Path}).String()
+	out := url.URL{Scheme: "postgres", Host: u.Host, Path: u.Path}
+	if name := u.User.Username(); name != "" {
+		out.User = url.User(name)
+	}
+	return out.String()
 }
 
 // openPostgres opens a database at a URL, and makes the tables when write is set and they are missing.
@@ -99,16 +103,26 @@ func openPostgres(ctx context.Context, target string, o Options, write bool) (*S
 	if write {
 		db := stdlib.OpenDB(*cfg)
 		if err := migrate(ctx, db, "postgres"); err != nil {
-			return nil, errors.Join(classify(err), db.Close(), s.Close())
+			return nil, errors.Join(oneLine{classify(err)}, db.Close(), s.Close())
 		}
 		if s.w, err = newWriter(ctx, db, postgres); err != nil {
-			return nil, errors.Join(classify(err), db.Close(), s.Close())
+			return nil, errors.Join(oneLine{classify(err)}, db.Close(), s.Close())
 		}
 	} else if err := s.ping(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(oneLine{err}, s.Close())
 	}
 	return s, nil
 }
+
+// oneLine is an error of the driver without its line breaks: it tries every address of a host and
+// gives each a line.
+type oneLine struct{ error }
+
+// Error joins the lines.
+func (o oneLine) Error() string { return strings.Join(strings.Fields(o.error.Error()), " ") }
+
+// Unwrap gives the driver's error.
+func (o oneLine) Unwrap() error { return o.error }
 
 // causeOfPostgres tells the causes apart by their codes
 // (https://www.postgresql.org/docs/15/errcodes-appendix.html).

@@ -285,6 +285,20 @@ func postgresPSQL(t *testing.T) {
 	}
 }
 
+func TestShown(t *testing.T) {
+	for in, want := range map[string]string{
+		"postgres://core:sesame@db:5432/IntelAMT?sslmode=disable&password=x": "postgres://core@db:5432/IntelAMT",
+		"postgres://db/core": "postgres://db/core", "postgres://[db": "postgres://(a URL that cannot be read)",
+	} {
+		if got := shown(in); got != want {
+			t.Errorf("%s is shown as %s", in, got)
+		}
+	}
+	if got := (oneLine{errors.New("a:\n\tb\n\tc")}).Error(); got != "a: b c" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestDollars(t *testing.T) {
 	for in, want := range map[string]string{
 		"a=? AND b=?": "a=$1 AND b=$2", "?1, ?2, ?1": "$1, $2, $1", "none": "none",
