@@ -65,30 +65,56 @@ func (f *Firmware) Configure(ctx context.Context, t Task, p device.Progress) (Re
 			return Result{}, err
 		}
 	}
-	session := device.Open(o)
-	d := device.NewWSMan(session)
+	for _, k := range t.Known {
+		o.Logins = append(o.Logins, device.Login{User: adminUser, Password: k})
+	}
+	d, err := detect(ctx, device.Open(o), p)
+	if err != nil {
+		return Result{}, refusalOf(err)
+	}
 	defer func() { _ = d.Close() }()
-	r, err := device.Configure(ctx, d, f.settings(t), p)
+	r, err := device.Configure(ctx, d, f.settings(t, d.API(), o.Logins), p)
 	if err != nil {
 		return Result{}, refusalOf(err)
 	}
 	return Result{Version: r.Identity.Version.String(), Password: t.Password}, nil
 }
 
-func (f *Firmware) settings(t Task) device.Settings {
+// stepEOI is noted of a client that speaks the interface of AMT 2.x.
+const stepEOI = "speaks-eoi"
+
+// detect finds out which interface a client speaks. One whose commit was sent may be closed for setup
+// by now: then what an earlier attempt found out counts.
+func detect(ctx context.Context, s *device.Session, p device.Progress) (device.Device, error) {
+	if p.Finished(device.StepSent) {
+		if p.Finished(stepEOI) {
+			return device.NewEOI(s), nil
+		}
+		return device.NewWSMan(s), nil
+	}
+	d, err := device.Detect(ctx, s)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if d.API() == device.EOI {
+		if err := p.Done(ctx, stepEOI); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return d, nil
+}
+
+func (f *Firmware) settings(t Task, api device.API, known []device.Login) device.Settings {
 	host, domain, _ := strings.Cut(t.Properties.FQDN, ".")
-	s := device.Settings{UUID: t.Job.UUID, Hours: setupHours, Settle: f.Settle,
+	s := device.Settings{UUID: t.Job.UUID, Hours: setupHours, Settle: f.Settle, Known: known,
 		Names: device.Names{Host: host, Domain: domain},
 		Admin: device.Login{User: adminUser, Password: t.Password},
 		Reopen: func(logins ...device.Login) device.Device {
-			return device.NewWSMan(device.Open(device.Options{Address: at(t, portPlain), Logins: logins, Dial: f.Dial}))
+			return device.New(api, device.Open(device.Options{Address: at(t, portPlain), Logins: logins, Dial: f.Dial}))
 		},
 		ReopenTLS: func(logins ...device.Login) device.Device {
-			return device.NewWSMan(device.Open(device.Options{Address: at(t, portTLS), TLS: cert.ClientConfig(tls.Certificate{}), Logins: logins, Dial: f.Dial}))
+			return device.New(api, device.Open(device.Options{Address: at(t, portTLS), TLS: cert.ClientConfig(tls.Certificate{}), Logins: logins, Dial: f.Dial}))
 		}}
-	for _, k := range t.Known {
-		s.Known = append(s.Known, device.Login{User: adminUser, Password: k})
-	}
 	if t.Method == amt.PKI {
 		s.MEBx = t.Password // it still has the factory one, with which anybody could undo the setup
 	}
