@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -246,5 +247,41 @@ func TestOneClientAnAddress(t *testing.T) {
 	b := start(t, "9.0", View{State: "pre"})
 	if _, err := b.s.Add(netip.MustParseAddr("127.0.0.1"), amt.UUID{9}, version(t, "9.0"), b.desk); err == nil {
 		t.Error("a second client at the same address")
+	}
+}
+
+// TestShared: one listener for all, told apart by the address that was called.
+func TestShared(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("127.0.0.0/8 is loopback on Linux alone")
+	}
+	b := startAt(t, "9.0", View{State: "post", Plain: true}, Options{AnyPort: true, Shared: true})
+	factory := &desk{view: View{State: "pre"}, realm: "x"}
+	if _, err := b.s.Add(netip.MustParseAddr("127.0.0.9"), amt.UUID{9}, version(t, "9.0"), factory); err != nil {
+		t.Fatal(err)
+	}
+	b.s.mu.Lock()
+	port := addrPort(b.s.shared[0].(net.Listener).Addr()).Port()
+	ping := addrPort(b.s.shared[2].(net.PacketConn).LocalAddr()).Port()
+	b.s.mu.Unlock()
+	for addr, want := range map[string]string{"127.0.0.1": "303 See Other", "127.0.0.9": "", "127.0.0.10": ""} {
+		at := netip.MustParseAddr(addr)
+		if got := ask(t, dial(t, netip.AddrPortFrom(at, port)), "/"); want == "" && strings.Contains(got, "HTTP") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q", addr, got)
+		}
+		p, err := net.Dial("udp", netip.AddrPortFrom(at, ping).String()) // takes answers of this address alone
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = p.Close() }()
+		buf, wait := make([]byte, 64), 5*time.Second
+		if addr == "127.0.0.10" {
+			wait = 300 * time.Millisecond
+		}
+		_, _ = p.Write([]byte{6, 0, 0, 6, 0, 0, 0x11, 0xbe, 0x80, 0x2a, 0, 0})
+		_ = p.SetReadDeadline(time.Now().Add(wait))
+		if n, err := p.Read(buf); (err == nil && n == pongLen) != (addr != "127.0.0.10") {
+			t.Errorf("ping of %s: %x, %v", addr, buf[:n], err)
+		}
 	}
 }

@@ -102,7 +102,11 @@ func (s *Server) openShared() error {
 		return nil
 	}
 	for _, port := range []uint16{PortPlain, PortTLS} {
-		l, err := listen(netip.IPv4Unspecified(), port)
+		at := port
+		if s.opt.AnyPort {
+			at = 0
+		}
+		l, err := listen(netip.IPv4Unspecified(), at)
 		if err != nil {
 			return err
 		}

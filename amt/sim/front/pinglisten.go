@@ -75,7 +75,11 @@ func (s *Server) openSharedPing() {
 	if s.opt.NoPing {
 		return
 	}
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: PortPing})
+	at := &net.UDPAddr{Port: PortPing}
+	if s.opt.AnyPort {
+		at.Port = 0
+	}
+	conn, err := net.ListenUDP("udp4", at)
 	if err == nil {
 		p := ipv4.NewPacketConn(conn)
 		if err = p.SetControlMessage(ipv4.FlagDst, true); err == nil {

@@ -30,7 +30,7 @@ type Options struct {
 	// Shared makes all clients use one listener a port on every IPv4 address of this machine; the
 	// client is the one whose address was called. Else each client has listeners at its address.
 	Shared bool
-	// AnyPort lets the system choose the ports instead of the real ones, not together with Shared.
+	// AnyPort lets the system choose the ports instead of the real ones.
 	AnyPort bool
 	// NoPing leaves UDP 623 alone.
 	NoPing bool

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -125,7 +126,11 @@ func startDesk(t *testing.T, amtVersion string, o Options, d *desk) *bench {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	if b.Client, err = s.Add(netip.MustParseAddr("127.0.0.1"), b.uuid, version(t, amtVersion), b.desk); err != nil {
+	at := netip.MustParseAddr("127.0.0.1")
+	if !o.AnyPort { // the real ports, at an address that no other test has
+		at = netip.AddrFrom4([4]byte{127, byte(10 + mathrand.IntN(100)), byte(mathrand.IntN(250)), 9})
+	}
+	if b.Client, err = s.Add(at, b.uuid, version(t, amtVersion), b.desk); err != nil {
 		t.Fatal(err)
 	}
 	return b
