@@ -341,6 +341,17 @@ func TestWirePrivacy(t *testing.T) {
 	}
 }
 
+// The filter looks through what is shown: with names hidden a pseudonym finds its lines, a real
+// address none.
+func TestWireFilterSeesWhatIsShown(t *testing.T) {
+	d := onWire(t, recordedLog(), 80, 24, "/", "type:10.20.0.9", "enter")
+	d.want("3 of 12")
+	d.keys("H").want("0 of 12", "Nothing fits the filter")
+	d.keys("H").want("3 of 12")
+	d.keys("H", "esc")
+	d.keys("/", "type:"+d.m.hide("10.20.0.9")).want("3 of 12")
+}
+
 // Keys lead to the page and back from every page that offers it.
 func TestWireFromEveryPage(t *testing.T) {
 	for _, first := range [][]string{{"esc"}, {}, {"e"}, {"l"}} {

@@ -47,6 +47,7 @@ type Page struct {
 
 	filter *input.Input
 	typing bool
+	hidden bool         // names were hidden when the filter last looked
 	saving *input.Input // path of the file that is to be written
 	failed string       // why it could not be
 	which  wire.Which   // what is to be saved
@@ -62,7 +63,7 @@ type Page struct {
 
 // New makes the page.
 func New(env *page.Env) *Page {
-	p := &Page{env: env, follow: true}
+	p := &Page{env: env, follow: true, hidden: env.Hidden}
 	p.store = newStore(p.searched)
 	p.facts()
 	return p
@@ -123,7 +124,11 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 		p.wired(msg.Batch)
 	case page.Changed:
 		p.facts()
-		p.store.retext()
+		if p.hidden != p.env.Hidden { // the filter looks through what is shown
+			p.hidden = p.env.Hidden
+			p.store.retext()
+			p.refilter()
+		}
 	case page.Saved:
 		p.saved(msg)
 	case tea.KeyMsg:
