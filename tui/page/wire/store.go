@@ -166,9 +166,11 @@ func (s *store) total() int {
 // retext forgets what the filter looked through: names are shown in another way now.
 func (s *store) retext() { clear(s.low) }
 
-// compare orders two lines by time, those of one moment by the order in which they came.
+// compare orders two lines by time; of one moment the client's come first, and those of one side in
+// the order in which they came. Captures are read side by side, so their order tells nothing.
 func (s *store) compare(a, b int) int {
-	return cmp.Or(s.at(a).At.Compare(s.at(b).At), cmp.Compare(a, b))
+	x, y := s.at(a), s.at(b)
+	return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.Side, y.Side), cmp.Compare(a, b))
 }
 
 // merge puts new IDs into an ordered list. They mostly belong to its end.
