@@ -28,7 +28,7 @@ func TestDiagnoseRound(t *testing.T) {
 	if err := os.WriteFile(csv, []byte("id,pid,pps,current_password,admin_password,used\n1,0000-037M,"+walkPPS+",admin,N3w-P@ssword,0\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := startServe(t, db)
+	s := startServe(t, db, "--receive-only")
 	here := []string{"--db", db, "--server", "127.0.0.1", "--server-resolver", nobodyDNS(t), "--answer", "client.server_override=" + s.addr,
 		"--answer", "client.uuid=" + walkUUID}
 	v, stderr := diagnosed(t, exitFound, append(here, "--answer", "client.pid=0000-037M", "--answer", "case.method=psk")...)
@@ -74,7 +74,7 @@ func TestDiagnoseRound(t *testing.T) {
 // this machine is the server.
 func TestDiagnoseOwnCore(t *testing.T) {
 	t.Setenv("AMTMEDIC_HOME", t.TempDir())
-	s := startServe(t, filepath.Join(os.Getenv("AMTMEDIC_HOME"), "core.db"))
+	s := startServe(t, filepath.Join(os.Getenv("AMTMEDIC_HOME"), "core.db"), "--receive-only")
 	args := []string{"--answer", "client.pid=0000-037M", "--answer", "case.method=psk", "--answer", "client.server_override=" + s.addr, "--resolver", nobodyDNS(t), "--server-resolver", nobodyDNS(t)}
 	v, _ := diagnosed(t, exitFound, append(args, "--server", "127.0.0.1")...)
 	if facts := caseFacts(t, v.Case); !strings.Contains(facts, `"key":"db.pid_map","value":"none"`) {

@@ -131,7 +131,7 @@ func TestServeWalk(t *testing.T) {
 	if err := os.WriteFile(csv, []byte("id,pid,pps,current_password,admin_password,used\n1,0000-037M,"+walkPPS+",admin,N3w-P@ssword,0\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := startServe(t, db)
+	s := startServe(t, db, "--receive-only")
 	psk := append(mustHex(t, "010002000300000000010203040506070809"+"0a0b0c0d0e0f"), "0000037M"...)
 	if !acknowledged(s.addr, psk) {
 		t.Fatal("the hello was not acknowledged")
