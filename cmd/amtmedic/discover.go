@@ -12,10 +12,15 @@ import (
 	"amtmedic/amt/store"
 )
 
+// runDiscover takes the word import, or targets: a host of that name can be written with its domain.
 func runDiscover(e *env, args []string) (int, error) {
-	return subcommand(e, "discover", []command{
-		{"import", "import names of clients: a UUID map", runDiscoverImport},
-	}, args)
+	if e.describe != nil {
+		e.describe([]command{{"import", "import names of clients: a UUID map", runDiscoverImport}})
+	}
+	if len(args) > 0 && args[0] == "import" {
+		return runDiscoverImport(e, args[1:])
+	}
+	return runDiscoverNet(e, args)
 }
 
 // mapImport is the JSON form of what discover import did.

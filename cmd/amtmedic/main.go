@@ -55,7 +55,7 @@ func commands() []command {
 		{"cert", "judge and make provisioning certificates", runCert},
 		{"usbkey", "inspect, prepare and repair the USB key", runUSBKey},
 		{"clients", "list the clients that said hello", runClients},
-		{"discover", "import the names of clients", runDiscover},
+		{"discover", "find AMT on the network without credentials; import the names of clients", runDiscover},
 		{"serve", "the setup server: receive hellos, configure their clients", runServe},
 		{"sim", "simulated clients with hellos, ports and management, for tests and practice", runSim},
 		{"bundle", "write, show and check escalation bundles", runBundle},

@@ -31,7 +31,7 @@ func commandPages() []commandPage {
 			var behind []command
 			e := &env{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, describe: func(t []command) { behind = t }}
 			_, err := c.run(e, []string{"-h"})
-			if behind == nil {
+			if behind == nil || errors.Is(err, flag.ErrHelp) {
 				page.fs = helpFlags(err)
 			}
 			for _, s := range behind {
@@ -157,6 +157,7 @@ var examples = map[string][]string{
 	"usbkey prepare":    {"amtmedic usbkey prepare key.img --file setup.bin --yes"},
 	"usbkey repair":     {"amtmedic usbkey repair key.img --yes"},
 	"clients":           {"amtmedic clients", "amtmedic clients --db /var/lib/amtmedic/core.db --json"},
+	"discover":          {"amtmedic discover 10.1.0.0/24", "amtmedic discover pc17.corp.example 10.1.4.1-10.1.7.254 --rate 200 --resume found.state", "amtmedic discover 10.1.0.0/16 --csv > amt.csv"},
 	"discover import":   {"amtmedic discover import names.csv"},
 	"serve":             {"amtmedic serve", "amtmedic serve --listen :9971 --db /var/lib/amtmedic/core.db"},
 	"sim":               {"amtmedic sim --state post --keep", "amtmedic sim --to 127.0.0.1:9971 --count 20 --fast --inventory lab", "amtmedic sim --method pki --trust root.pem --suffix corp.example --to 127.0.0.1:9971 --fast"},

@@ -1,0 +1,168 @@
+package discover
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"amtmedic/amt"
+)
+
+// portAnswer is what one TCP port said.
+type portAnswer struct {
+	open    bool
+	reached bool   // the host answered, be it with a refusal
+	server  string // header Server when it is that of AMT
+	version amt.Version
+	tls     string
+	err     error
+}
+
+// ask asks the three ports of one host at the same time.
+func (s *scan) ask(ctx context.Context, addr netip.Addr) (h Host, found, reached bool) {
+	var plainPort, tlsPort portAnswer
+	var pong Pong
+	var pinged, pingReached bool
+	var wg sync.WaitGroup
+	wg.Go(func() { plainPort = s.askPort(ctx, addr, PortPlain) })
+	wg.Go(func() { tlsPort = s.askPort(ctx, addr, PortTLS) })
+	wg.Go(func() { pong, pinged, pingReached = s.askPing(ctx, addr) })
+	wg.Wait()
+	h = Host{Address: addr.String(), State: Unknown, Ports: []int{}, Ping: pinged, TLS: tlsPort.tls}
+	version := pong.Version
+	for _, p := range []struct {
+		port int
+		portAnswer
+	}{{PortTLS, tlsPort}, {PortPlain, plainPort}} {
+		if p.open {
+			h.Ports = append([]int{p.port}, h.Ports...)
+		}
+		if p.server != "" {
+			h.Server = p.server
+			if !p.version.IsZero() {
+				version = p.version
+			}
+		}
+	}
+	h.AMTVersion = version.String()
+	switch {
+	case pinged:
+		h.State = pong.State
+	case plainPort.server != "":
+		h.State = Post
+	}
+	return h, pinged || h.Server != "", pingReached || plainPort.reached || tlsPort.reached
+}
+
+func (s *scan) askPort(ctx context.Context, addr netip.Addr, port int) (a portAnswer) {
+	conn, err := s.dial(ctx, "tcp", addr, port)
+	if err != nil {
+		a.reached = errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
+		a.err = err
+		return a
+	}
+	defer conn.Close()
+	a.open, a.reached = true, true
+	_ = conn.SetDeadline(time.Now().Add(s.opt.Timeout))
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	defer stop()
+	if port == PortTLS {
+		c := tls.Client(conn, tlsConfig())
+		if a.err = c.HandshakeContext(ctx); a.err != nil {
+			return a
+		}
+		a.tls = tlsWord(c.ConnectionState().Version)
+		conn = c
+	}
+	if _, a.err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", net.JoinHostPort(addr.WithZone("").String(), strconv.Itoa(port))); a.err != nil {
+		return a
+	}
+	server, err := readHead(conn)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	if v, ok := ParseServer(server); ok {
+		a.server, a.version = server, v
+	}
+	return a
+}
+
+// tlsConfig takes whatever old firmware offers: nothing secret is sent, and nothing that comes is trusted.
+func tlsConfig() *tls.Config {
+	c := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}
+	for _, list := range [][]*tls.CipherSuite{tls.CipherSuites(), tls.InsecureCipherSuites()} {
+		for _, suite := range list {
+			c.CipherSuites = append(c.CipherSuites, suite.ID)
+		}
+	}
+	return c
+}
+
+func tlsWord(v uint16) string {
+	if v < tls.VersionTLS10 || v > tls.VersionTLS13 {
+		return ""
+	}
+	return "1." + strconv.Itoa(int(v-tls.VersionTLS10))
+}
+
+// askPing sends two pings at most, for a packet gets lost. The socket is connected to the host, so
+// that nobody else's answer is taken, and a refusal is told at once.
+func (s *scan) askPing(ctx context.Context, addr netip.Addr) (p Pong, ok, reached bool) {
+	conn, err := s.dial(ctx, "udp", addr, PortPing)
+	if err != nil {
+		return p, false, false
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	defer stop()
+	tag := addr.As16()[15] ^ 0x5A
+	b := make([]byte, 512)
+	for range 2 {
+		if ctx.Err() != nil {
+			return p, false, reached
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(s.opt.Timeout / 2))
+		_, err := conn.Write(ping(tag))
+		for err == nil {
+			var n int
+			if n, err = conn.Read(b); err == nil {
+				reached = true
+				if p, bad := ParsePong(b[:n]); bad == nil && p.Tag == tag {
+					return p, true, true
+				}
+			}
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
+			return p, false, true
+		}
+	}
+	return p, false, reached
+}
+
+// dial opens a connection within the rate. When this machine has no descriptor or port left, it waits.
+func (s *scan) dial(ctx context.Context, network string, addr netip.Addr, port int) (net.Conn, error) {
+	if err := s.pace.wait(ctx); err != nil {
+		return nil, err
+	}
+	d := net.Dialer{Timeout: s.opt.Timeout}
+	for try := 0; ; try++ {
+		conn, err := d.DialContext(ctx, network, netip.AddrPortFrom(addr, uint16(port)).String())
+		scarce := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS)
+		if !scarce || try == 50 {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
