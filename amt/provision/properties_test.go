@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,7 +25,10 @@ func script(t *testing.T, body string) PropertySource {
 		t.Skip("the scripts of this test are for sh")
 	}
 	path := filepath.Join(t.TempDir(), "properties.sh")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body), 0o755); err != nil {
+	syscall.ForkLock.RLock() // a child that another test forks now would hold the file open for writing: "text file busy"
+	err := os.WriteFile(path, []byte("#!/bin/sh\n"+body), 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return FromScript(path, 2*time.Second)

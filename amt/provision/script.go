@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -52,7 +53,11 @@ func (s scriptSource) Properties(ctx context.Context, a Asked) (Properties, bool
 	cmd := scriptCommand(ctx, s.path, a.UUID.String(), a.Address.String(), string(a.Method), string(a.PID))
 	out, talk := &bounded{stop: cancel}, &bounded{stop: cancel}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = bytes.NewReader(input), out, talk, scriptWait
+	ownGroup(cmd)
 	err = cmd.Run()
+	if err != nil {
+		endGroup(cmd) // what it started and left behind
+	}
 	var exit *exec.ExitError
 	switch {
 	case out.over || talk.over:
@@ -87,12 +92,22 @@ func (s scriptSource) failed(talk *bounded, err error) *Refusal {
 	return &Refusal{Cause: "rc-script-error", Words: "the properties script failed", Log: log, Err: err}
 }
 
-// scriptCommand starts a PowerShell script through its interpreter, since Windows does not.
+// scriptCommand prepares the call; a PowerShell script needs its interpreter, since Windows does not
+// start one.
 func scriptCommand(ctx context.Context, path string, args ...string) *exec.Cmd {
 	if strings.EqualFold(filepath.Ext(path), ".ps1") {
-		return exec.CommandContext(ctx, "powershell", append([]string{"-NoProfile", "-NonInteractive", "-File", path}, args...)...)
+		path, args = "powershell", append([]string{"-NoProfile", "-NonInteractive", "-File", path}, args...)
 	}
-	return exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), secretSetting)
+	return cmd
+}
+
+// secretSetting finds the settings of this program that open something. A script has no use for them,
+// and one that prints its environment would bring them into the log.
+func secretSetting(setting string) bool {
+	name, _, _ := strings.Cut(setting, "=")
+	return strings.HasPrefix(strings.ToUpper(name), "AMTMEDIC_") && strings.HasSuffix(strings.ToUpper(name), "_PASSWORD")
 }
 
 // CheckScript says why a properties script could not be started, before anybody needs it.
