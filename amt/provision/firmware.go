@@ -146,6 +146,10 @@ func certificateCause(err error) string {
 	return "rc-cert-suffix-mismatch"
 }
 
+// evidenceShown is how many bytes of an answer that is none stand in the log: enough to tell a web
+// server from firmware.
+const evidenceShown = 256
+
 // refusalOf gives the reason of a delayed entry. Where the session ended decides it; what the catalogue
 // has no cause for is a configuration that stopped in the middle.
 func refusalOf(err error) error {
@@ -154,6 +158,9 @@ func refusalOf(err error) error {
 		return err
 	}
 	r := &Refusal{Cause: "rc-half-provisioned", Words: "the configuration stopped at " + e.Step, Err: err}
+	if e.Step == "" { // the first look, nothing was set yet
+		r.Words = fmt.Sprintf("the session ended at %s (%s)", e.Op, e.Kind)
+	}
 	if e.Kind == device.KindCertificate {
 		r.Cause, r.Words = certificateCause(err), "the client refuses the provisioning certificate"
 	}
@@ -161,6 +168,9 @@ func refusalOf(err error) error {
 		r.Cause, r.Words = cause, fmt.Sprintf("the session ended at %s (%s)", e.Op, e.Kind)
 	}
 	r.Log = err.Error()
+	if len(e.Evidence) > 0 {
+		r.Log += fmt.Sprintf("; it began with %q", e.Evidence[:min(len(e.Evidence), evidenceShown)])
+	}
 	if e.Hint != "" {
 		r.Log += "; next: " + e.Hint
 	}
