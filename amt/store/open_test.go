@@ -216,3 +216,27 @@ func TestFileWithoutRights(t *testing.T) {
 		t.Errorf("to work: %v", err)
 	}
 }
+
+// A link to the database file is the same database: one key file, one lock.
+func TestLockBehindLink(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "core.db"), filepath.Join(dir, "link.db")
+	a := open(t, file)
+	defer func() { _ = a.Close() }()
+	if err := os.Symlink("core.db", link); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	l, err := a.LockQueue("first")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Release() }()
+	b, err := Open(t.Context(), link, Options{})
+	if err != nil {
+		t.Fatal(err) // with a key file of the link's name it would be ErrKey
+	}
+	defer func() { _ = b.Close() }()
+	if _, err := b.LockQueue("second"); !errors.Is(err, ErrLocked) {
+		t.Errorf("a second server by way of a link: %v", err)
+	}
+}

@@ -199,7 +199,9 @@ func keyFile(path string, o Options) string {
 	return path + ".key"
 }
 
-// filePath gives the absolute file path of a target, or says why it is none.
+// filePath gives the absolute file path of a target, or says why it is none. A link is followed: key
+// file and lock lie beside the file itself, so that two servers meet at one lock whichever name each
+// was given.
 func filePath(target string) (string, error) {
 	switch {
 	case strings.Contains(target, "://"):
@@ -208,7 +210,14 @@ func filePath(target string) (string, error) {
 	case target == "":
 		return "", &amt.Error{Op: "open database", Err: errors.New("no file is named"), Hint: "give a file path: --db FILE"}
 	}
-	return filepath.Abs(target)
+	path, err := filepath.Abs(target)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real, nil
+	}
+	return path, nil // it is not there yet
 }
 
 // createFile makes the database file for its owner only; SQLite gives its side files the same mode.
