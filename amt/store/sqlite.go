@@ -105,7 +105,7 @@ func migrate(ctx context.Context, db *sql.DB, name string) error {
 		return err
 	}
 	for try := 0; ; try++ {
-		if err = migrateOnce(ctx, db, dialects[name], dir); err == nil || try == 5 || ctx.Err() != nil || isClassified(classify(err)) {
+		if err = migrateOnce(ctx, db, dialects[name], dir); err == nil || try == 5 || ctx.Err() != nil || isClassified(classify(err)) && !isBusy(err) {
 			return err
 		}
 		select {
@@ -114,6 +114,12 @@ func migrate(ctx context.Context, db *sql.DB, name string) error {
 		case <-time.After(time.Duration(50<<try) * time.Millisecond):
 		}
 	}
+}
+
+// isBusy reports that another program held the file: the switch to WAL does not wait for it.
+func isBusy(err error) bool {
+	var se *sqlite.Error
+	return errors.As(err, &se) && se.Code()&0xff == codeBusy
 }
 
 func migrateOnce(ctx context.Context, db *sql.DB, dialect goose.Dialect, dir fs.FS) error {
