@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"time"
@@ -105,7 +106,7 @@ func (a *attempts) client(s *segment) {
 	off := e.offset(s.seq)
 	switch {
 	case e.reported:
-		if off <= e.end {
+		if off <= e.end || e.reach > otherWindow && off <= e.reach+otherWindow { // far on, a loss is no new beginning
 			e.end = max(e.end, off+len(s.payload))
 		}
 	case len(s.payload) > 0:
@@ -116,6 +117,9 @@ func (a *attempts) client(s *segment) {
 		off = 0
 	}
 	end := off + len(s.payload) + s.lost
+	if off <= e.reach+otherWindow {
+		e.reach = max(e.reach, end)
+	}
 	switch {
 	case e.reported:
 	case len(s.payload)+s.lost > 0 && end <= window:
@@ -173,7 +177,8 @@ func (a *attempts) otherLife(e *epoch, s *segment) bool {
 		}
 	}
 	if !e.reported {
-		return false
+		silent := s.at.time.Sub(e.last.time).Abs() > forgetAfter
+		return silent && off >= 0 && off < e.asm.prefix() && !bytes.HasPrefix(e.asm.buf[off:e.asm.prefix()], s.payload[:min(len(s.payload), e.asm.prefix()-off)])
 	}
 	if off > e.end {
 		return off > e.end+otherWindow

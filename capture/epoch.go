@@ -13,6 +13,7 @@ const (
 	settleTime  = 5 * time.Second        // after a close, for packets that were captured late
 	rememberFor = 30 * time.Second       // after which a repeat must also have the same bytes
 	forgetAfter = 130 * time.Second      // beyond the longest pause between two TCP retransmissions
+	waitFor     = 15 * time.Minute       // for the rest of a message on a connection that stands open
 	maxEpochs   = 65536
 	maxPast     = 16384    // attempts that are remembered although nothing more is expected
 	maxLives    = 128      // attempts that are remembered of one flow
@@ -46,6 +47,7 @@ type epoch struct {
 	fin      int    // offset of the client's FIN, -1 while unknown
 	acked    int    // how far the bytes went according to acknowledgements and bare segments
 	sent     int    // how far they went according to segments with data, captured in full or not
+	reach    int    // how far the connection went, also where the bytes are too many for a hello
 	lone     bool   // the first byte came by itself: it may be that of a keep-alive
 	cut      bool   // a packet was captured in part
 	conflict bool
@@ -117,6 +119,9 @@ func (t *table) dropFirst(e *epoch) {
 
 // missing says whether bytes of the client are known to be missing behind the first n.
 func (e *epoch) missing(n int) bool {
+	if n >= window { // more than that is kept of no message
+		return false
+	}
 	return e.fin > n || e.asm.end() > n || e.sent > n || e.acked > n+1
 }
 
@@ -198,13 +203,27 @@ func (t *table) remove(e *epoch) {
 
 // stale reports whether a packet at now is too far from the last one of e to belong to it. Files that
 // were joined can go back in time.
-func (e *epoch) stale(now time.Time) bool { return now.Sub(e.last.time).Abs() > forgetAfter }
+func (e *epoch) stale(now time.Time) bool { return now.Sub(e.last.time).Abs() > e.patience() }
+
+// patience is how long e may be silent before nothing more is expected of it: longer while a
+// connection that was seen to open has not said all it has to say.
+func (e *epoch) patience() time.Duration {
+	if e.sure && !e.reported && !e.settle && (e.answered || e.asm.end() > 0) {
+		return waitFor
+	}
+	return forgetAfter
+}
+
+// goesOn reports whether off lies too far on for a hello, but where the bytes of e have gone already.
+func (e *epoch) goesOn(off int) bool {
+	return off > window && e.reach > otherWindow && off <= e.reach+otherWindow
+}
 
 // pick finds the attempt that a segment at seq belongs to: the one whose first byte lies closest
 // below. An unsure attempt may also begin before what was seen of it; a finished one takes what does
 // not join on only when nothing else fits.
 func (t *table) pick(f flow, seq uint32, now time.Time) *epoch {
-	var best, above, loose *epoch
+	var best, above, far, loose *epoch
 	bestOff, aboveOff := window+1, -window-1
 	for e := t.byFlow[f]; e != nil; e = e.older {
 		if e.reversed || e.stale(now) {
@@ -217,6 +236,10 @@ func (t *table) pick(f flow, seq uint32, now time.Time) *epoch {
 			}
 		case off >= 0 && off < bestOff:
 			best, bestOff = e, off
+		case e.goesOn(off):
+			if far == nil {
+				far = e
+			}
 		case off < 0 && off > aboveOff && (!e.sure || off >= -16):
 			above, aboveOff = e, off
 		}
@@ -226,6 +249,8 @@ func (t *table) pick(f flow, seq uint32, now time.Time) *epoch {
 		return best
 	case above != nil:
 		return above
+	case far != nil:
+		return far
 	}
 	return loose
 }

@@ -163,10 +163,10 @@ func (a *attempts) tick(now time.Time) {
 		if idle < settleTime {
 			return
 		}
-		if e.heard && (e.settle || idle > forgetAfter) {
+		if e.heard && (e.settle || idle > e.patience()) {
 			a.conclude(e) // of whom only answers were seen: the file may have the rest behind them
 		}
-		if idle > forgetAfter {
+		if idle > e.patience() {
 			a.retire(e)
 		}
 		e = next

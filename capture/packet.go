@@ -66,6 +66,7 @@ type Stats struct {
 	Undecodable uint64 // packets that passed the matcher and made no sense
 	Truncated   uint64 // packets of which only a part was captured
 	Bytes       uint64 // file bytes read so far, before decompression
+	Evicted     uint64 // attempts given up early because too many were open
 }
 
 // Source gives packets in the order of capture. Run calls fn for each until the source ends, ctx

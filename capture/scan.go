@@ -44,6 +44,7 @@ func (s *Scanner) fillStats(opt Options, src Source) {
 	if opt.Stats != nil {
 		*opt.Stats = src.Stats()
 		opt.Stats.Filtered, opt.Stats.Undecodable = s.stats.Filtered, s.stats.Undecodable
+		opt.Stats.Evicted = s.Evicted()
 	}
 }
 

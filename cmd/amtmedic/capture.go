@@ -164,6 +164,9 @@ func scanTo(ctx context.Context, src capture.Source, opt capture.Options, warn f
 	if stats.Undecodable > 0 {
 		warn(fmt.Sprintf("%d of %d packets could not be decoded", stats.Undecodable, stats.Received))
 	}
+	if stats.Evicted > 0 {
+		warn(fmt.Sprintf("%d attempts were judged early because too many were open at once", stats.Evicted))
+	}
 	if failed != nil {
 		return &amt.Error{Op: "write events", Err: failed}
 	}
