@@ -77,8 +77,15 @@ func (f *Firmware) Configure(ctx context.Context, t Task, p device.Progress) (Re
 	if err != nil {
 		return Result{}, refusalOf(err)
 	}
-	return Result{Version: r.Identity.Version.String(), Password: t.Password}, nil
+	out := Result{Version: r.Identity.Version.String(), Password: t.Password, Notes: r.Notes}
+	if d.API() == device.EOI {
+		out.Notes = append(out.Notes, noteEOI)
+	}
+	return out, nil
 }
+
+// noteEOI marks every client that is set up in a way which no firmware has confirmed.
+const noteEOI = "set up over the SOAP services of AMT 2.x, of which no sample is public: look at this client"
 
 // stepEOI is noted of a client that speaks the interface of AMT 2.x.
 const stepEOI = "speaks-eoi"

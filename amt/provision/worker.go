@@ -34,6 +34,7 @@ type Task struct {
 type Result struct {
 	Version  string     // of the firmware
 	Password amt.Secret // that the log-in was done with
+	Notes    []string   // what an engineer should know of it, such as a setting that the firmware does not have
 }
 
 // Configurer configures one client through its firmware. A task may end at any moment; the next one of
@@ -209,9 +210,12 @@ func (w *Worker) do(ctx context.Context, j store.Job) {
 	defer done()
 	if err == nil {
 		text := fmt.Sprintf("provisioned in %.1f s: %s, profile %s", time.Since(begun).Seconds(), t.Properties.FQDN, t.Profile.Name)
+		for _, n := range r.Notes {
+			text += "; " + n
+		}
 		err = w.st.Finish(keep, j, store.Done{FQDN: t.Properties.FQDN, Version: r.Version, Profile: t.Profile.Name, Password: r.Password, Text: text})
 		if err == nil {
-			log.Info("provisioned", "fqdn", t.Properties.FQDN, "seconds", time.Since(begun).Seconds())
+			log.Info("provisioned", "fqdn", t.Properties.FQDN, "seconds", time.Since(begun).Seconds(), "notes", r.Notes)
 			w.o.OnEvent(Event{Kind: EventProvisioned, At: time.Now(), UUID: j.UUID, PID: j.PID})
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"amtmedic/amt"
@@ -43,6 +44,11 @@ func runKeysImport(e *env, args []string) (int, error) {
 	}
 	rows, problems, err := readPairFile(raw)
 	if err != nil {
+		return exitUsage, err
+	}
+	if len(rows) == 0 && !slices.ContainsFunc(problems, func(p amt.Problem) bool { return p.Code != keys.CodeLine }) {
+		// no line of it is one of a key file: the database is not touched for it
+		_, err := reportKeyImport(e, store.KeyImport{}, problems, *asJSON)
 		return exitUsage, err
 	}
 	if *preview && db.missing() { // it would be made

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -55,6 +56,8 @@ func runServe(e *env, args []string) (int, error) {
 		return exitUsage, misuse(fs, "serve takes no operand; the database goes to --db")
 	case *o.sessions < 1:
 		return exitUsage, misuse(fs, "--sessions is a number above 0")
+	case !listenForm(*o.listen):
+		return exitUsage, misuse(fs, "--listen: %q is not HOST:PORT, such as 10.1.0.10:9971 or :9971", plain(*o.listen))
 	}
 	for name, value := range later {
 		if *value != "" {
@@ -174,6 +177,16 @@ func serve(e *env, st *store.Store, o serveOptions, fw *provision.Firmware, sour
 	}
 	log.Info("stopped")
 	return exitOK, nil
+}
+
+// listenForm reports whether a text has a host, which may be empty, and the number of a port.
+func listenForm(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // stopped tells a start that was interrupted from one that did not work.

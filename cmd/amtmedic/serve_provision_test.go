@@ -107,10 +107,12 @@ func TestServeProvisions(t *testing.T) {
 	dir := t.TempDir()
 	db, lab := filepath.Join(dir, "core.db"), filepath.Join(dir, "ca")
 	amtmedic(t, 0, "cert", "create-lab", "--out", lab, "--suffix", "corp.example", "--intermediate")
+	other := filepath.Join(dir, "other") // a second root, which the clients trust too
+	amtmedic(t, 0, "cert", "create-lab", "--out", other)
 	s := startServe(t, db, "--provisioning-cert", filepath.Join(lab, "provisioning.pem"))
 	psk, endPSK := simulated(t, s.addr, "--count", "6", "--address", "127.0.60.1")
 	pki, endPKI := simulated(t, s.addr, "--count", "3", "--address", "127.0.61.1", "--method", "pki", "--amt-version", "9.0",
-		"--trust", filepath.Join(lab, "root.pem"), "--suffix", "corp.example")
+		"--trust", filepath.Join(lab, "root.pem"), "--trust", filepath.Join(other, "root.pem"), "--suffix", "corp.example")
 	amtmedic(t, 0, "keys", "import", filepath.Join(psk, "keys.csv"), "--db", db)
 	amtmedic(t, 0, "discover", "import", filepath.Join(psk, "map.csv"), "--db", db)
 	amtmedic(t, 0, "discover", "import", filepath.Join(pki, "map.csv"), "--db", db)
@@ -157,6 +159,9 @@ func TestServeProvisions(t *testing.T) {
 				t.Errorf("with the factory password: %s", code)
 			}
 		}
+	}
+	if log := s.text(); strings.Count(log, "SOAP services of AMT 2.x") != 1 {
+		t.Error("the client that was set up over SOAP is not marked in the log, or others are")
 	}
 	if methods["psk"] != 9 || methods["pki"] != 5 {
 		t.Errorf("%v", methods)

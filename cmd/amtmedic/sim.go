@@ -34,10 +34,10 @@ firmware. A fault is injected with --inject STEP=WHAT[:ARGUMENT][@TIMES]:
 
 // simFlags are the flags of sim as they were given.
 type simFlags struct {
-	to, method, version, state, address, trust, suffix, inventory *string
-	count                                                         *int
-	fast, keep, json                                              *bool
-	inject                                                        []string
+	to, method, version, state, address, suffix, inventory *string
+	trust, inject                                          texts
+	count                                                  *int
+	fast, keep, json                                       *bool
 }
 
 func runSim(e *env, args []string) (int, error) {
@@ -49,17 +49,14 @@ func runSim(e *env, args []string) (int, error) {
 		version:   fs.String("amt-version", "", "AMT `version`; 3.2.1 for psk and 9.0 for pki unless named"),
 		state:     fs.String("state", "in", "pre, in or post"),
 		address:   fs.String("address", firstAddress(), "`IP` address of the first client; each next one is one higher"),
-		trust:     fs.String("trust", "", "`PEM` file of root certificates that the clients trust beside the built-in ones"),
 		suffix:    fs.String("suffix", "", "domain `name` that the clients have by DHCP option 15"),
 		inventory: fs.String("inventory", "", "`folder` for keys.csv, map.csv and clients.csv; they hold secrets"),
 		fast:      fs.Bool("fast", false, "hellos every few seconds until a session is open"),
 		keep:      fs.Bool("keep", false, "go on when all clients are provisioned"),
 		json:      fs.Bool("json", false, "print one JSON object for each change of a client's state"),
 	}
-	fs.Func("inject", "`STEP=WHAT` goes wrong, repeatable", func(s string) error {
-		f.inject = append(f.inject, s)
-		return nil
-	})
+	fs.Var(&f.trust, "trust", "`PEM` file of root certificates that the clients trust beside the built-in ones, repeatable")
+	fs.Var(&f.inject, "inject", "`STEP=WHAT` goes wrong, repeatable")
 	rest, err := parse(fs, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -94,6 +91,8 @@ func (f *simFlags) config(ctx context.Context) (c fleet.Config, err error) {
 		return c, fmt.Errorf("--method is psk or pki, not %.20q", *f.method)
 	case !slices.Contains([]engine.Stage{engine.Pre, engine.In, engine.Post}, c.Stage):
 		return c, fmt.Errorf("--state is pre, in or post, not %.20q", *f.state)
+	case c.Suffix != "" && !hostForm(c.Suffix):
+		return c, fmt.Errorf("--suffix: %q is no domain name", plain(c.Suffix))
 	case c.Count < 1 || c.Count > fleet.MaxCount:
 		return c, fmt.Errorf("--count is 1 to %d", fleet.MaxCount)
 	case version == "" && c.Method == amt.PSK:
@@ -107,7 +106,7 @@ func (f *simFlags) config(ctx context.Context) (c fleet.Config, err error) {
 	if c.First, err = netip.ParseAddr(*f.address); err != nil || !c.First.Is4() || c.First.IsUnspecified() {
 		return c, fmt.Errorf("--address %.40q is no IPv4 address of a client", *f.address)
 	}
-	if c.Roots, err = readRoots(*f.trust); err != nil {
+	if c.Roots, err = readRoots(f.trust); err != nil {
 		return c, err
 	}
 	if most := fleet.MaxRoots(c.Version); len(c.Roots) > most {
@@ -165,14 +164,23 @@ func resolve(ctx context.Context, to string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addrs[0].Unmap(), uint16(n)), nil
 }
 
-// readRoots reads the root certificates of a PEM file.
-func readRoots(name string) ([]*x509.Certificate, error) {
-	if name == "" {
-		return nil, nil
+// readRoots reads the root certificates of PEM files.
+func readRoots(names []string) ([]*x509.Certificate, error) {
+	var out []*x509.Certificate
+	for _, name := range names {
+		found, err := readRootFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("--trust: %w", err)
+		}
+		out = append(out, found...)
 	}
+	return out, nil
+}
+
+func readRootFile(name string) ([]*x509.Certificate, error) {
 	b, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("--trust: %w", err)
+		return nil, err
 	}
 	var out []*x509.Certificate
 	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
@@ -181,14 +189,14 @@ func readRoots(name string) ([]*x509.Certificate, error) {
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("--trust: %s: %w", plain(name), err)
+			return nil, fmt.Errorf("%s: %w", plain(name), err)
 		}
 		if bytes.Equal(c.RawSubject, c.RawIssuer) { // a chain may be given whole: firmware keeps roots only
 			out = append(out, c)
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("--trust: %s holds no root certificate in PEM form", plain(name))
+		return nil, fmt.Errorf("%s holds no root certificate in PEM form", plain(name))
 	}
 	return out, nil
 }
