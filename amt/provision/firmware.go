@@ -161,7 +161,7 @@ const evidenceShown = 256
 // has no cause for is a configuration that stopped in the middle.
 func refusalOf(err error) error {
 	var e *device.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || e.Kind == device.KindLocal { // the database, not the client
 		return err
 	}
 	r := &Refusal{Cause: "rc-half-provisioned", Words: "the configuration stopped at " + e.Step, Err: err}

@@ -229,9 +229,9 @@ func (w *Worker) delay(ctx context.Context, log *slog.Logger, j store.Job, err e
 		log.Warn("another worker has this client by now", "err", err)
 		return
 	}
-	ref := &Refusal{Cause: "rc-return-path-blocked", Words: "the session did not succeed", Err: err}
-	if known := (*Refusal)(nil); errors.As(err, &known) {
-		ref = known
+	var ref *Refusal
+	if !errors.As(err, &ref) {
+		ref = unforeseen(err)
 	}
 	text := ref.Log
 	if text == "" {
@@ -243,6 +243,20 @@ func (w *Worker) delay(ctx context.Context, log *slog.Logger, j store.Job, err e
 		log.Error("the reason could not be kept", "err", err)
 	}
 	w.o.OnEvent(Event{Kind: EventDelayed, At: time.Now(), UUID: j.UUID, PID: j.PID, Err: err})
+}
+
+// unforeseen gives a reason to what is no Refusal: the database, the clock, or a fault of ours.
+func unforeseen(err error) *Refusal {
+	r := &Refusal{Cause: "rc-half-provisioned", Words: "the session did not come to its end", Err: err}
+	switch {
+	case errors.Is(err, store.ErrUnreachable):
+		r.Cause, r.Words = "rc-sql-unreachable", "the database did not give or take what the session needs"
+	case errors.Is(err, store.ErrDenied), errors.Is(err, store.ErrKey):
+		r.Cause, r.Words = "rc-sql-auth", "the database refuses what the session needs"
+	case errors.Is(err, context.DeadlineExceeded):
+		r.Cause, r.Words = "rc-return-path-blocked", "the session took too long"
+	}
+	return r
 }
 
 // Bounds of the time until a failed configuration is tried again without a hello.

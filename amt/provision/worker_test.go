@@ -197,7 +197,7 @@ func TestWorkerDelays(t *testing.T) {
 		w.name(t, i)
 		w.hello(t, i, "")
 	}
-	for i, want := range []string{"rc-fqdn-unresolved: no name for this UUID; asked: the UUID map", "rc-return-path-blocked: ", "rc-pps-mismatch: the client refuses the pair"} {
+	for i, want := range []string{"rc-fqdn-unresolved: no name for this UUID; asked: the UUID map", "rc-half-provisioned: the session did not come to its end", "rc-pps-mismatch: the client refuses the pair"} {
 		if c := w.until(t, i, store.StateDelayed); !strings.HasPrefix(c.Reason, want) {
 			t.Errorf("client %d waits for %q, not %q", i, c.Reason, want)
 		}
@@ -206,6 +206,20 @@ func TestWorkerDelays(t *testing.T) {
 	w.until(t, 0, store.Provisioned)
 	if !strings.Contains(w.log.String(), "a fault inside the program") {
 		t.Error("the panic is not in the log")
+	}
+}
+
+// The client is not blamed for what the database did.
+func TestUnforeseen(t *testing.T) {
+	for cause, err := range map[string]error{
+		"rc-sql-unreachable":     refusalOf(&device.Error{Op: "store what is about to be sent", Kind: device.KindLocal, Err: fmt.Errorf("%w: disk full", store.ErrUnreachable)}),
+		"rc-sql-auth":            fmt.Errorf("read pair: %w", store.ErrKey),
+		"rc-return-path-blocked": fmt.Errorf("properties: %w", context.DeadlineExceeded),
+		"rc-half-provisioned":    errors.New("a fault"),
+	} {
+		if r := unforeseen(err); r.Cause != cause || !errors.Is(r, err) {
+			t.Errorf("%v becomes %s, want %s", err, r.Cause, cause)
+		}
 	}
 }
 
