@@ -26,6 +26,7 @@ var homes = map[string][]string{
 	"github.com/google/gopacket":         {"capture"},
 	"github.com/miekg/dns":               {"capture", "diag/probe", "diag/lab", "diag/remedy"},
 	"github.com/icholy/digest":           {"amt/device", "amt/sim"},
+	"github.com/goccy/go-yaml":           {"amt/profile"},
 	"github.com/klauspost/compress":      {"capture", "diag/bundle"},
 	"github.com/pressly/goose":           {"amt/store"},
 	"software.sslmate.com/src/go-pkcs12": {"amt/cert"},
@@ -40,7 +41,7 @@ var homes = map[string][]string{
 }
 
 // pure lists the packages that do no input or output and have no clock of their own.
-var pure = []string{"amt", "amt/eoi", "amt/hello", "amt/keys", "amt/matrix", "amt/setupbin", "amt/wsman", "diag", "diag/check"}
+var pure = []string{"amt", "amt/eoi", "amt/hello", "amt/keys", "amt/matrix", "amt/profile", "amt/setupbin", "amt/wsman", "diag", "diag/check"}
 
 // impure lists what a pure package must not import, sub-packages included.
 var impure = []string{"os", "net", "syscall", "log", "io/ioutil", "path/filepath", "database/sql",
