@@ -20,7 +20,8 @@ func (c *Clash) Error() string {
 }
 
 // together are pairs of actions that share a key because no page has both.
-var together = [][]Action{{Client, Practice}, {Verdict, Vantage}, {Skip, Save}, {Recheck, Listen}, {Tick, Freeze}}
+var together = [][]Action{{Client, Practice}, {Verdict, Vantage}, {Skip, Save}, {Recheck, Listen}, {Tick, Freeze},
+	{Again, Recheck}, {Again, Listen}, {Only, Verdict}, {Only, Vantage}, {Reveal, Client}, {Reveal, Practice}}
 
 // apart reports whether no page has both actions.
 func apart(a, b Action) bool {

@@ -57,6 +57,10 @@ const (
 	Listen   Action = "listen"
 	Left     Action = "left"
 	Right    Action = "right"
+	Again    Action = "again"
+	Only     Action = "only"
+	Reveal   Action = "reveal"
+	Import   Action = "import"
 
 	FindNext     Action = "find-next"
 	FindPrevious Action = "find-previous"
@@ -104,6 +108,10 @@ var table = []Row{
 	{Find, []string{"f"}, "search", "search while typing; all lines stay"},
 	{FindNext, []string{"n"}, "next", "to the next line that the search finds"},
 	{FindPrevious, []string{"N"}, "previous", "to the one before"},
+	{Again, []string{"r"}, "look again now", "bring a delayed client to the queue at once, after a confirmation; or try to open the database again"},
+	{Only, []string{"v"}, "show only", "show one state, or severity, only; again for the next one, then all"},
+	{Reveal, []string{"p"}, "password", "show the password of the client, after a confirmation"},
+	{Import, []string{"i"}, "import keys", "read a file of keys, say what it would change, and take it in after a confirmation"},
 	{Copy, []string{"y", "ctrl+y"}, "copy", "copy the selected line, or the commands; ctrl+y while typing"},
 	{Bundle, []string{"b"}, "bundle", "write the case into one file for a colleague"},
 	{Open, []string{"o"}, "open bundle", "open a bundle from a colleague"},
