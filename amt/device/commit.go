@@ -207,9 +207,36 @@ func Verify(ctx context.Context, d Device, s Settings) (skew time.Duration, err 
 		if t.Remote != s.TLS.On {
 			wrong = append(wrong, fmt.Errorf("TLS is on: %v, not %v", t.Remote, s.TLS.On))
 		}
+		if s.TLS.On && t.Mutual != s.TLS.Mutual {
+			wrong = append(wrong, fmt.Errorf("it asks those who connect for a certificate: %v, not %v", t.Mutual, s.TLS.Mutual))
+		}
 	}
+	lacking, err := usersLacking(ctx, d, s.Users)
+	if err != nil {
+		return skew, err
+	}
+	wrong = append(wrong, lacking...)
 	if len(wrong) > 0 {
 		return skew, &Error{Op: "verify", Kind: KindVerify, Err: errors.Join(wrong...), Hint: hints[KindVerify]}
 	}
 	return skew, nil
+}
+
+// usersLacking compares the access list with the users that were set, as far as it can be read.
+func usersLacking(ctx context.Context, d Device, want []User) (wrong []error, err error) {
+	if len(want) == 0 {
+		return nil, nil
+	}
+	have, err := d.Users(ctx)
+	if KindOf(err) == KindMissing {
+		return nil, nil
+	}
+	for _, w := range want {
+		if !slices.ContainsFunc(have, func(u User) bool {
+			return u.Name == w.Name && u.Access == w.Access && slices.Equal(slices.Sorted(slices.Values(u.Realms)), slices.Sorted(slices.Values(w.Realms)))
+		}) {
+			wrong = append(wrong, fmt.Errorf("the user %q is not there, or has other rights", w.Name))
+		}
+	}
+	return wrong, err
 }

@@ -223,6 +223,7 @@ func TestConfigureRefuses(t *testing.T) {
 func TestProvisionedAlready(t *testing.T) {
 	provisioned := func(fw *firmware, s Settings) {
 		fw.state.Provisioning, fw.names, fw.clock, fw.tls.Remote = Post, s.Names, 0, true
+		fw.users = map[string]User{s.Users[0].Name: s.Users[0]}
 	}
 	reachable := func(fw *firmware) Device { return &fake{fw: fw, later: true} }
 	t.Run("by us", func(t *testing.T) {
@@ -306,6 +307,7 @@ func TestCommitOfAnEarlierSessionIsFound(t *testing.T) {
 			fw := newFirmware()
 			s := wanted(fw)
 			fw.state.Provisioning, fw.names, fw.clock, fw.tls.Remote, fw.admin = Post, s.Names, 0, true, s.Admin
+			fw.users = map[string]User{s.Users[0].Name: s.Users[0]}
 			s.ReopenTLS = nowhere(fw)
 			if tlsOnly {
 				s.ReopenTLS, s.Reopen = s.Reopen, nowhere(fw)

@@ -62,6 +62,9 @@ type Device interface {
 	RemoveUser(ctx context.Context, name string) error
 	// TLS reads whether TLS is on and with which certificate.
 	TLS(ctx context.Context) (TLSState, error)
+	// TidyTLS removes what an earlier certificate of the same authority left: certificates that are not in
+	// use, and their keys.
+	TidyTLS(ctx context.Context, authority *x509.Certificate) error
 	// SetTLS switches TLS on or off; on with a key that the firmware makes where it can, which may take
 	// minutes. It takes effect at Commit.
 	SetTLS(ctx context.Context, t TLS) error
@@ -69,6 +72,18 @@ type Device interface {
 	PowerPolicies(ctx context.Context) ([]PowerPolicy, error)
 	// SetPowerPolicy chooses one by its ID.
 	SetPowerPolicy(ctx context.Context, id string) error
+	// Redirection reads how the services that take over screen, keyboard and drives are switched.
+	Redirection(ctx context.Context) (Redirection, error)
+	// SetRedirection switches them; what is nil stays.
+	SetRedirection(ctx context.Context, r Redirection) error
+	// Consent reads when the person at the PC has to agree.
+	Consent(ctx context.Context) (Consent, error)
+	// SetConsent sets it.
+	SetConsent(ctx context.Context, c Consent) error
+	// Network reads the settings of the wired interface.
+	Network(ctx context.Context) (Network, error)
+	// SetNetwork sets them; what is nil stays. The firmware may leave its old address before it answers.
+	SetNetwork(ctx context.Context, n Network) error
 	// SetPair replaces the PID/PPS pair.
 	SetPair(ctx context.Context, pid amt.PID, pps amt.Secret) error
 	// ExtendWindow sets the time that setup may still take, in hours (1 to 24); 0 closes the window.
@@ -165,6 +180,7 @@ type TLSState struct {
 	Remote, Local bool              // on for the network, on for the PC itself
 	Plain         bool              // connections without TLS are accepted beside it
 	Mutual        bool              // clients need a certificate
+	Names         []string          // of those who may connect
 	Certificate   *x509.Certificate // in use; nil when none is
 }
 
@@ -180,9 +196,12 @@ type TLS struct {
 	// rsa.GenerateKey.
 	NewKey func() (*rsa.PrivateKey, error)
 	// Root is the authority that Sign signs with. A certificate in use that it issued, for a name in
-	// Name and valid beyond tomorrow, is kept.
-	Root *x509.Certificate
-	Name string // FQDN of the client
+	// Name and valid for longer than KeepFor, is kept.
+	Root    *x509.Certificate
+	Name    string              // FQDN of the client
+	KeepFor time.Duration       // zero is one day
+	Roots   []*x509.Certificate // to be stored as trusted roots, at most four with Root
+	Names   []string            // Mutual: names or domains of those who may connect; empty lets all in whom a root vouches for
 	// TrustRoot stores Root in the client as a trusted root too.
 	TrustRoot bool
 }
@@ -192,4 +211,33 @@ type PowerPolicy struct {
 	ID   string // "SCHEME 1", for SetPowerPolicy
 	GUID string // as the firmware tells it
 	Text string // "Mobile: ON in S0"
+}
+
+// Redirection is how the services that take over screen, keyboard and drives are switched. Nil is not
+// set, or not told.
+type Redirection struct {
+	SOL, IDER *bool // serial over LAN, IDE redirection
+	Listener  *bool // the port that they listen on
+}
+
+// Consent says when the person at the PC has to agree, with the numbers of IPS_OptInService.
+type Consent uint32
+
+// The consents.
+const (
+	ConsentNone Consent = 0
+	ConsentKVM  Consent = 1
+	ConsentAll  Consent = 0xFFFFFFFF
+)
+
+// Network are the settings of the wired interface. Nil and empty are not set, or not told.
+type Network struct {
+	DHCP    *bool  // false needs Address and Mask
+	Address string // IPv4, as all addresses here
+	Mask    string
+	Gateway string
+	DNS     []string // up to two
+	Ping    *bool    // ICMP echo is answered
+	RMCP    *bool    // the presence ping on UDP 623 is answered
+	Link    []int    // numbers of the power states in which the link stays up; nil leaves it
 }

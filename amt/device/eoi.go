@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -290,6 +291,41 @@ func (d *eoiDevice) PowerPolicies(context.Context) ([]PowerPolicy, error) {
 // SetPowerPolicy gives KindMissing.
 func (d *eoiDevice) SetPowerPolicy(context.Context, string) error {
 	return d.unstated("set the power policy")
+}
+
+// TidyTLS gives KindMissing.
+func (d *eoiDevice) TidyTLS(context.Context, *x509.Certificate) error {
+	return d.unstated("remove certificates")
+}
+
+// Redirection gives KindMissing.
+func (d *eoiDevice) Redirection(context.Context) (Redirection, error) {
+	return Redirection{}, d.unstated("read redirection")
+}
+
+// SetRedirection gives KindMissing.
+func (d *eoiDevice) SetRedirection(context.Context, Redirection) error {
+	return d.unstated("switch redirection")
+}
+
+// Consent gives KindMissing: it came with AMT 6.2.
+func (d *eoiDevice) Consent(context.Context) (Consent, error) {
+	return 0, d.unstated("read the consent of the user")
+}
+
+// SetConsent gives KindMissing.
+func (d *eoiDevice) SetConsent(context.Context, Consent) error {
+	return d.unstated("set the consent of the user")
+}
+
+// Network gives KindMissing.
+func (d *eoiDevice) Network(context.Context) (Network, error) {
+	return Network{}, d.unstated("read the network interface")
+}
+
+// SetNetwork gives KindMissing.
+func (d *eoiDevice) SetNetwork(context.Context, Network) error {
+	return d.unstated("set the network interface")
 }
 
 // SetPair gives KindMissing: a pair that is set wrongly would lock the server out.

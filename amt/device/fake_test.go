@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,17 +14,22 @@ import (
 
 // firmware is what a made-up client holds: enough to see what a configuration does to it.
 type firmware struct {
-	id     Identity
-	state  State
-	clock  time.Duration // off
-	names  Names
-	mebx   string
-	admin  Login // in effect
-	next   Login // set, in effect from the commit on
-	pair   Pair
-	users  map[string]User
-	tls    TLSState
-	power  string
+	id    Identity
+	state State
+	clock time.Duration // off
+	names Names
+	mebx  string
+	admin Login // in effect
+	next  Login // set, in effect from the commit on
+	pair  Pair
+	users map[string]User
+	tls   TLSState
+	power string
+
+	redirection Redirection
+	consent     Consent
+	network     Network
+
 	hours  int
 	asks   bool // for a log-in during setup
 	down   int  // connections that are refused before it answers again
@@ -168,6 +174,26 @@ func (d *fake) PowerPolicies(context.Context) ([]PowerPolicy, error) { return ni
 
 func (d *fake) SetPowerPolicy(_ context.Context, id string) error {
 	return d.do("set power", func() error { d.fw.power = id; return nil })
+}
+
+func (d *fake) TidyTLS(context.Context, *x509.Certificate) error { return nil }
+
+func (d *fake) Redirection(context.Context) (Redirection, error) { return d.fw.redirection, nil }
+
+func (d *fake) SetRedirection(_ context.Context, r Redirection) error {
+	return d.do("set redirection", func() error { d.fw.redirection = r; return nil })
+}
+
+func (d *fake) Consent(context.Context) (Consent, error) { return d.fw.consent, nil }
+
+func (d *fake) SetConsent(_ context.Context, c Consent) error {
+	return d.do("set consent", func() error { d.fw.consent = c; return nil })
+}
+
+func (d *fake) Network(context.Context) (Network, error) { return d.fw.network, nil }
+
+func (d *fake) SetNetwork(_ context.Context, n Network) error {
+	return d.do("set network", func() error { d.fw.network = n; return nil })
 }
 
 func (d *fake) SetPair(_ context.Context, pid amt.PID, pps amt.Secret) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"amtmedic/amt"
@@ -23,7 +24,13 @@ type Settings struct {
 	TLS   *TLS       // nil leaves it
 	Users []User     // to be added or changed; others stay
 	Power string     // ID of a power policy; empty leaves it
-	Pair  *Pair      // new PID/PPS; nil leaves the old one
+	// PowerFor chooses the ID among the policies that the client offers, where Power is empty; an empty ID
+	// says that none fits. Nil leaves the policy.
+	PowerFor    func([]PowerPolicy) string
+	Redirection *Redirection // nil leaves it
+	Consent     *Consent     // nil leaves it
+	Network     *Network     // nil leaves it
+	Pair        *Pair        // new PID/PPS; nil leaves the old one
 
 	// Reopen gives the client as it is reached after the commit, with these log-ins only.
 	Reopen func(logins ...Login) Device
@@ -64,6 +71,9 @@ const (
 	StepTLS      = "tls"
 	StepUsers    = "users"
 	StepPower    = "power"
+	StepRedirect = "redirection"
+	StepConsent  = "consent"
+	StepNetwork  = "network"
 	StepPair     = "psk-pair"
 	// StepSent is done when the commit is about to be sent: from then on the client may be
 	// provisioned, whatever else is known.
@@ -90,7 +100,7 @@ type Step struct {
 const clockSlack = 5 * time.Second
 
 // Plan gives the steps between log-in and commit, in the order that provisioning-protocol 3.5 asks
-// for.
+// for. What may part us from the client comes last.
 func Plan(d Device, s Settings) []Step {
 	var plan []Step
 	add := func(wanted bool, step Step) {
@@ -112,19 +122,71 @@ func Plan(d Device, s Settings) []Step {
 		}})
 	add(s.TLS != nil, Step{Name: StepTLS, Text: "set TLS with key and certificate",
 		Do: func(ctx context.Context) error { return d.SetTLS(ctx, *s.TLS) }})
-	add(len(s.Users) > 0, Step{Name: StepUsers, Text: "set the users", Secret: true, Do: func(ctx context.Context) error {
-		for _, u := range s.Users {
-			if err := d.SetUser(ctx, u); err != nil {
-				return err
-			}
-		}
-		return nil
-	}})
-	add(s.Power != "", Step{Name: StepPower, Text: "set the power policy", Lenient: missing("this firmware has no power policies to choose from"),
-		Do: func(ctx context.Context) error { return d.SetPowerPolicy(ctx, s.Power) }})
+	for _, step := range s.rights(d) {
+		add(true, step)
+	}
+	add(s.Network != nil, Step{Name: StepNetwork, Text: "set the network interface", Lenient: missing("this firmware lacks a network setting of the profile"),
+		Do: func(ctx context.Context) error { return d.SetNetwork(ctx, *s.Network) }})
 	add(s.Pair != nil, Step{Name: StepPair, Text: "set a new PID/PPS pair", Secret: true,
 		Do: func(ctx context.Context) error { return d.SetPair(ctx, s.Pair.PID, s.Pair.PPS) }})
 	return plan
+}
+
+// rights are the steps that say what a provisioned client lets whom do.
+func (s *Settings) rights(d Device) []Step {
+	var out []Step
+	if len(s.Users) > 0 {
+		out = append(out, Step{Name: StepUsers, Text: "set the users", Secret: true, Lenient: missing("the users were not set: this firmware has no access list that can be reached"),
+			Do: func(ctx context.Context) error {
+				for _, u := range s.Users {
+					if err := twice(ctx, func() error { return d.SetUser(ctx, u) }); err != nil {
+						return err
+					}
+				}
+				return nil
+			}})
+	}
+	if s.Power != "" || s.PowerFor != nil {
+		out = append(out, Step{Name: StepPower, Text: "set the power policy", Lenient: missing("this firmware has no power policies to choose from, or none that fits"),
+			Do: func(ctx context.Context) error { return s.setPower(ctx, d) }})
+	}
+	if s.Redirection != nil {
+		out = append(out, Step{Name: StepRedirect, Text: "switch redirection", Lenient: missing("this firmware has no redirection that can be switched"),
+			Do: func(ctx context.Context) error { return d.SetRedirection(ctx, *s.Redirection) }})
+	}
+	if s.Consent != nil {
+		out = append(out, Step{Name: StepConsent, Text: "set the consent of the user", Lenient: noConsent,
+			Do: func(ctx context.Context) error { return d.SetConsent(ctx, *s.Consent) }})
+	}
+	return out
+}
+
+// setPower chooses among what the client offers.
+func (s *Settings) setPower(ctx context.Context, d Device) error {
+	if s.Power != "" {
+		return d.SetPowerPolicy(ctx, s.Power)
+	}
+	offered, err := d.PowerPolicies(ctx)
+	if err != nil {
+		return err
+	}
+	id := s.PowerFor(offered)
+	if id == "" {
+		return &Error{Op: "choose power policy", Kind: KindMissing, Err: errors.New("none of those that the client offers is meant")}
+	}
+	return d.SetPowerPolicy(ctx, id)
+}
+
+// noConsent forgives firmware without the service, and one in client control mode, where the maker
+// fixed it.
+func noConsent(err error) string {
+	if ret := (*wsman.ReturnError)(nil); errors.As(err, &ret) && ret.Code == wsman.CodeNotPermitted {
+		return "the firmware did not permit another user consent"
+	}
+	if f := (*wsman.Fault)(nil); errors.As(err, &f) && (f.Subcode == "AccessDenied" || strings.HasSuffix(f.Detail, "AMT-STATUS 16")) {
+		return "the firmware did not permit another user consent"
+	}
+	return missing("this firmware has no user consent that can be set")(err)
 }
 
 // setMEBx also makes the new password one of the log-ins: as long as nobody changed the network

@@ -109,7 +109,7 @@ func (d *wsmanDevice) TLS(ctx context.Context) (TLSState, error) {
 	}
 	remote, _ := s.setting(wsman.TLSRemote)
 	local, _ := s.setting(wsman.TLSLocal)
-	return TLSState{Remote: remote.Enabled, Local: local.Enabled, Plain: remote.Plain, Mutual: remote.Mutual, Certificate: s.used()}, nil
+	return TLSState{Remote: remote.Enabled, Local: local.Enabled, Plain: remote.Plain, Mutual: remote.Mutual, Names: remote.Names, Certificate: s.used()}, nil
 }
 
 // SetTLS makes key and certificate where there are none that will do, and switches TLS.
@@ -131,18 +131,29 @@ func (d *wsmanDevice) SetTLS(ctx context.Context, t TLS) error {
 			return err
 		}
 	}
-	if err := d.switchTLS(ctx, s, wsman.TLSRemote, t.On, t.On && t.Mutual, !t.On || t.Plain); err != nil {
+	if t.On {
+		for _, root := range t.Roots {
+			if err := d.trust(ctx, s, root); err != nil {
+				return err
+			}
+		}
+	}
+	if err := d.switchTLS(ctx, s, wsman.TLSRemote, tlsSwitch{on: t.On, mutual: t.On && t.Mutual, plain: !t.On || t.Plain, names: t.Names}); err != nil {
 		return err
 	}
 	if _, ok := s.setting(wsman.TLSLocal); !ok {
 		return nil
 	}
-	return d.switchTLS(ctx, s, wsman.TLSLocal, t.On && t.Local, false, true)
+	return d.switchTLS(ctx, s, wsman.TLSLocal, tlsSwitch{on: t.On && t.Local, plain: true})
 }
 
 // fits reports whether the certificate in use can stay.
 func (d *wsmanDevice) fits(c *x509.Certificate, t TLS) bool {
-	return c != nil && t.Root != nil && c.CheckSignatureFrom(t.Root) == nil && c.NotAfter.After(d.o.Now().Add(keepFor)) &&
+	keep := t.KeepFor
+	if keep == 0 {
+		keep = keepFor
+	}
+	return c != nil && t.Root != nil && c.CheckSignatureFrom(t.Root) == nil && c.NotAfter.After(d.o.Now().Add(keep)) &&
 		(t.Name == "" || c.VerifyHostname(t.Name) == nil)
 }
 
@@ -156,7 +167,7 @@ func (d *wsmanDevice) certify(ctx context.Context, s *store, t TLS) error {
 			return d.use(ctx, s, c.ID)
 		}
 	}
-	pair, err := d.freeKey(ctx, s, t)
+	pair, err := d.keyFor(ctx, s, t)
 	if err != nil {
 		return err
 	}
@@ -173,6 +184,19 @@ func (d *wsmanDevice) certify(ctx context.Context, s *store, t TLS) error {
 		return err
 	}
 	return d.use(ctx, s, id)
+}
+
+// keyFor gives the key of a certificate in use that the same authority signed for the same name and that
+// only runs out: it is renewed. Else it gives a free key.
+func (d *wsmanDevice) keyFor(ctx context.Context, s *store, t TLS) (wsman.KeyPair, error) {
+	if used := s.used(); used != nil && used.CheckSignatureFrom(t.Root) == nil && (t.Name == "" || used.VerifyHostname(t.Name) == nil) {
+		for _, k := range s.keys {
+			if len(k.Key) > 0 && bytes.Contains(used.RawSubjectPublicKeyInfo, k.Key) {
+				return k, nil
+			}
+		}
+	}
+	return d.freeKey(ctx, s, t)
 }
 
 // freeKey gives a key pair that no certificate belongs to: one that an earlier session had made, or a
@@ -347,18 +371,66 @@ func (d *wsmanDevice) trust(ctx context.Context, s *store, root *x509.Certificat
 	return err
 }
 
+// tlsSwitch is one of the two settings.
+type tlsSwitch struct {
+	on, mutual, plain bool
+	names             []string
+}
+
 // switchTLS writes one of the two settings when it differs.
-func (d *wsmanDevice) switchTLS(ctx context.Context, s *store, id string, on, mutual, plain bool) error {
+func (d *wsmanDevice) switchTLS(ctx context.Context, s *store, id string, to tlsSwitch) error {
 	v, ok := s.setting(id)
 	if !ok {
 		return d.unreadable(wsman.ClassTLS, fmt.Errorf("there is no instance %q", id))
 	}
-	if v.Enabled == on && v.Mutual == mutual && (v.Plain == plain || !on) {
+	if !to.mutual {
+		to.names = v.Names
+	}
+	if v.Enabled == to.on && v.Mutual == to.mutual && (v.Plain == to.plain || !to.on) && slices.Equal(v.Names, to.names) {
 		return nil
 	}
 	text := map[bool]string{true: "true", false: "false"}
-	n := v.Node.Set("Enabled", text[on]).Set("MutualAuthentication", text[mutual]).Set("AcceptNonSecureConnections", text[plain])
+	n := v.Node.Set("Enabled", text[to.on]).Set("MutualAuthentication", text[to.mutual]).Set("AcceptNonSecureConnections", text[to.plain])
+	n = n.SetAll("TrustedCN", to.names)
 	_, err := d.put(ctx, wsman.ClassTLS, n, wsman.Selector{Name: "InstanceID", Value: id})
+	return err
+}
+
+// TidyTLS removes what earlier certificates of an authority left.
+func (d *wsmanDevice) TidyTLS(ctx context.Context, authority *x509.Certificate) error {
+	s, err := d.readStore(ctx)
+	if err == nil {
+		err = d.readKeys(ctx, s)
+	}
+	used := s.used()
+	if err != nil || used == nil {
+		return err
+	}
+	for _, c := range s.certs {
+		cert, err := x509.ParseCertificate(c.DER)
+		if err != nil || c.Root || c.ID == s.inUse || cert.CheckSignatureFrom(authority) != nil {
+			continue
+		}
+		if err := d.remove(ctx, wsman.ClassCertificate, c.ID); err != nil {
+			return err
+		}
+		for _, k := range s.keys {
+			if len(k.Key) > 0 && bytes.Contains(cert.RawSubjectPublicKeyInfo, k.Key) && !bytes.Contains(used.RawSubjectPublicKeyInfo, k.Key) {
+				if err := d.remove(ctx, wsman.ClassKeyPair, k.ID); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// remove deletes an instance by its InstanceID. One that is gone is removed already.
+func (d *wsmanDevice) remove(ctx context.Context, class, id string) error {
+	_, err := d.ask(ctx, wsman.Delete(class, wsman.Selector{Name: "InstanceID", Value: id}), false)
+	if f := (*wsman.Fault)(nil); errors.As(err, &f) && f.Subcode == "InvalidSelectors" {
+		return nil
+	}
 	return err
 }
 

@@ -22,6 +22,9 @@ const (
 	ClassSoftware    = "CIM_SoftwareIdentity"
 	ClassPackage     = "CIM_ComputerSystemPackage"
 	ClassHost        = "IPS_HostBasedSetupService"
+	ClassRedirect    = "AMT_RedirectionService"
+	ClassOptIn       = "IPS_OptInService"
+	ClassEthernet    = "AMT_EthernetPortSettings"
 )
 
 // The two instances of AMT_TLSSettingData.
@@ -119,13 +122,19 @@ type TLSSetting struct {
 	ID      string // TLSRemote or TLSLocal
 	Enabled bool
 	Mutual  bool
-	Plain   bool // AcceptNonSecureConnections
-	Node    Node // as read, for Put
+	Plain   bool     // AcceptNonSecureConnections
+	Names   []string // TrustedCN
+	Node    Node     // as read, for Put
 }
 
 // ReadTLSSetting reads an AMT_TLSSettingData.
 func ReadTLSSetting(n *Node) (s TLSSetting, err error) {
 	s.ID, s.Node = n.Value("InstanceID"), *n
+	for _, c := range n.All("TrustedCN") {
+		if t := strings.TrimSpace(c.Text); t != "" {
+			s.Names = append(s.Names, t)
+		}
+	}
 	if s.Enabled, err = n.Bool("Enabled"); err == nil {
 		if s.Mutual, err = n.Bool("MutualAuthentication"); err == nil {
 			s.Plain, err = n.Bool("AcceptNonSecureConnections")

@@ -115,6 +115,28 @@ func (n Node) Set(local, text string) Node {
 	return n
 }
 
+// SetAll gives a copy of the node in which the children of that name have these texts, at the place of
+// the first or at the end; none of them without texts.
+func (n Node) SetAll(local string, texts []string) Node {
+	var out []Node
+	put := func() {
+		for _, t := range texts {
+			out = append(out, Node{Space: n.Space, Local: local, Text: t})
+		}
+		texts = nil
+	}
+	for _, kid := range n.Nodes {
+		if kid.Local == local {
+			put()
+			continue
+		}
+		out = append(out, kid)
+	}
+	put()
+	n.Nodes = out
+	return n
+}
+
 func clip(s string, n int) string {
 	if len(s) > n {
 		return s[:n] + "..."

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // networkClasses: the wired port.
@@ -62,7 +63,9 @@ func (e *Engine) port() instance {
 	var i instance
 	for _, f := range ethernetFields {
 		if f.kind == 'l' {
-			i = append(i, str(f.name, "1"), str(f.name, "14"))
+			for v := range strings.FieldsSeq(e.linkStates()) {
+				i = append(i, str(f.name, v))
+			}
 			continue
 		}
 		if v, ok := e.ethernetValue(f.name); ok {
@@ -72,8 +75,24 @@ func (e *Engine) port() instance {
 	return i
 }
 
+// linkStates gives the numbers of the power states in which the link stays up.
+func (e *Engine) linkStates() string {
+	if v, ok := e.st.ethernet["LinkPolicy"]; ok {
+		return v
+	}
+	return "1 14"
+}
+
 func putEthernet(e *Engine, c *call, _ instance, b *node) int {
 	next := map[string]string{}
+	if policy := b.values("LinkPolicy"); len(policy) > 0 {
+		for _, v := range policy {
+			if v != "1" && v != "14" && v != "16" && v != "224" { // Intel's MOF of AMT_EthernetPortSettings
+				return ptInvalidParam
+			}
+		}
+		next["LinkPolicy"] = strings.Join(policy, " ")
+	}
 	for _, f := range ethernetFields {
 		v, ok := b.lookup(f.name)
 		switch {
