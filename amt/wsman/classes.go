@@ -25,6 +25,8 @@ const (
 	ClassRedirect    = "AMT_RedirectionService"
 	ClassOptIn       = "IPS_OptInService"
 	ClassEthernet    = "AMT_EthernetPortSettings"
+	ClassMessageLog  = "AMT_MessageLog"
+	ClassHash        = "AMT_ProvisioningCertificateHash"
 )
 
 // The two instances of AMT_TLSSettingData.
