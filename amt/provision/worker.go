@@ -28,6 +28,7 @@ type Task struct {
 	Known []amt.Secret
 	// Password is to be set. Before it is sent, Progress.Before makes it durable.
 	Password amt.Secret
+	Credentials
 }
 
 // Result is what a configuration left in the firmware, as a log-in afterwards saw it.
