@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/ca"
 	"amtmedic/amt/cert"
 	"amtmedic/amt/device"
+	"amtmedic/amt/profile"
 	"amtmedic/amt/tlspsk"
 )
 
@@ -34,6 +36,8 @@ type Firmware struct {
 	// Certificate gives the settings of a session with a Remote Configuration client; nil: this server
 	// has no provisioning certificate.
 	Certificate func(t Task) (*tls.Config, error)
+	// CA signs the certificates of clients whose profile uses TLS; nil: such a client is refused.
+	CA *ca.CA
 	// Dial opens TCP connections; nil is a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Settle is how long a client may take to come back after its commit; zero is 90 s.
@@ -73,9 +77,17 @@ func (f *Firmware) Configure(ctx context.Context, t Task, p device.Progress) (Re
 		return Result{}, refusalOf(err)
 	}
 	defer func() { _ = d.Close() }()
-	r, err := device.Configure(ctx, d, f.settings(t, d.API(), o.Logins), p)
+	s := f.settings(t, d.API(), o.Logins)
+	managed, err := f.managed(ctx, t, d.API(), &s)
+	if err != nil {
+		return Result{}, err
+	}
+	r, err := device.Configure(ctx, d, s, p)
 	if err != nil {
 		return Result{}, refusalOf(err)
+	}
+	if err := managed.done(ctx); err != nil {
+		return Result{}, err
 	}
 	out := Result{Version: r.Identity.Version.String(), Password: t.Password, Notes: r.Notes}
 	if d.API() == device.EOI {
@@ -114,7 +126,7 @@ func detect(ctx context.Context, s *device.Session, p device.Progress) (device.D
 func (f *Firmware) settings(t Task, api device.API, known []device.Login) device.Settings {
 	host, domain, _ := strings.Cut(t.Properties.FQDN, ".")
 	s := device.Settings{UUID: t.Job.UUID, Hours: setupHours, Settle: f.Settle, Known: known,
-		Names: device.Names{Host: host, Domain: domain},
+		Names: device.Names{Host: host, Domain: domain}, MEBx: t.MEBx, Users: t.Users,
 		Admin: device.Login{User: adminUser, Password: t.Password},
 		Reopen: func(logins ...device.Login) device.Device {
 			return device.New(api, device.Open(device.Options{Address: at(t, portPlain), Logins: logins, Dial: f.Dial}))
@@ -122,9 +134,10 @@ func (f *Firmware) settings(t Task, api device.API, known []device.Login) device
 		ReopenTLS: func(logins ...device.Login) device.Device {
 			return device.New(api, device.Open(device.Options{Address: at(t, portTLS), TLS: cert.ClientConfig(tls.Certificate{}), Logins: logins, Dial: f.Dial}))
 		}}
-	if t.Method == amt.PKI {
-		s.MEBx = t.Password // it still has the factory one, with which anybody could undo the setup
+	if t.Profile.HostName == profile.Keep {
+		s.Names = device.Names{}
 	}
+	rights(&s, t.Profile, t.Job.Address.String())
 	return s
 }
 

@@ -1,95 +1,194 @@
 package provision
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 
 	"amtmedic/amt"
-)
-
-// TLSMode says how a provisioned client is managed.
-type TLSMode string
-
-// The modes of a profile.
-const (
-	TLSOff    TLSMode = "off"    // plain on 16992
-	TLSServer TLSMode = "server" // the client shows a certificate on 16993
+	"amtmedic/amt/device"
+	"amtmedic/amt/profile"
+	"amtmedic/amt/store"
 )
 
 // Profile is what a configuration sets in every client that it is assigned to.
-type Profile struct {
-	Name string `json:"-"`
-	// NetworkPassword is the rule for the admin account: "random" makes one per client.
-	NetworkPassword string  `json:"network_password"`
-	TLS             TLSMode `json:"tls"`
+type Profile = profile.Profile
+
+// profile gives the profile of a job's client, with its secrets. One that cannot be applied to this
+// client is a Refusal.
+func (w *Worker) profile(ctx context.Context, j store.Job, m amt.Method, name string) (Profile, error) {
+	if name == "" {
+		var ok bool
+		var err error
+		if name, ok, err = w.st.Profile(ctx, j.UUID); err != nil {
+			return Profile{}, err
+		} else if !ok {
+			return Profile{}, &Refusal{Cause: "rc-no-profile", Words: "no profile is assigned to this client, and the default one does not exist"}
+		}
+	}
+	p, err := openProfile(ctx, w.st, name)
+	switch {
+	case err != nil:
+		return p, err
+	case !p.For(m):
+		return p, &Refusal{Cause: "rc-no-profile", Words: fmt.Sprintf("profile %q is for clients of method %s; this one is set up by %s", name, p.Method, m)}
+	}
+	return p, contradiction(ctx, w.st, p)
 }
 
-// readProfile reads the body of a row of csti_profiles. What this version cannot do is refused, not
-// left out: a client would look configured and would not be.
-func readProfile(name, body string) (Profile, error) {
-	p := Profile{Name: name, NetworkPassword: "random", TLS: TLSOff}
-	dec := json.NewDecoder(strings.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
-		return p, fmt.Errorf("profile %s: %w", name, err)
+// openProfile reads a profile. What this version cannot do in it is a Refusal, not left out: a client
+// would look configured and would not be.
+func openProfile(ctx context.Context, st *store.Store, name string) (Profile, error) {
+	body, ok, err := st.OpenProfile(ctx, name)
+	if err != nil {
+		return Profile{}, err
 	}
-	if p.NetworkPassword != "random" {
-		return p, fmt.Errorf("profile %s: network_password %q is not in this version; random is", name, p.NetworkPassword)
+	if !ok {
+		return Profile{}, &Refusal{Cause: "rc-no-profile", Words: fmt.Sprintf("there is no profile %q", name)}
 	}
-	if p.TLS != TLSOff {
-		return p, fmt.Errorf("profile %s: tls %q is not in this version; off is", name, p.TLS)
+	p, err := profile.ReadJSON(name, body)
+	if err != nil {
+		return p, &Refusal{Cause: "rc-no-profile", Words: fmt.Sprintf("profile %q cannot be applied", name), Err: err}
 	}
 	return p, nil
 }
 
-// The characters of a random password: one of each kind at least, as AMT demands of 8 to 32
-// (provisioning-protocol 3.4), and none that MEBx keyboards or XML make trouble with.
-const (
-	upperChars   = "ABCDEFGHJKLMNPQRSTUVWXYZ"
-	lowerChars   = "abcdefghijkmnopqrstuvwxyz"
-	digitChars   = "23456789"
-	specialChars = "!@#$%^*-+="
-	passwordLen  = 20
-)
-
-// randomPassword makes a password of 20 characters, about 115 bits.
-func randomPassword(random io.Reader) (amt.Secret, error) {
-	all := upperChars + lowerChars + digitChars + specialChars
-	kinds := []string{upperChars, lowerChars, digitChars, specialChars}
-	out := make([]byte, passwordLen)
-	for i := range out {
-		from := all
-		if i < len(kinds) {
-			from = kinds[i]
-		}
-		n, err := draw(random, len(from))
-		if err != nil {
-			return amt.Secret{}, err
-		}
-		out[i] = from[n]
+// contradiction refuses a profile whose TLS is not what the web service goes by (symptom-catalogue 4,
+// TLS versus https): consoles would fail for this client.
+func contradiction(ctx context.Context, st *store.Store, p Profile) error {
+	config, err := st.Config(ctx)
+	if err != nil {
+		return err
 	}
-	for i := len(out) - 1; i > 0; i-- { // so that the kinds do not stand in a known order
-		n, err := draw(random, i+1)
-		if err != nil {
-			return amt.Secret{}, err
-		}
-		out[i], out[n] = out[n], out[i]
+	mode := config["tls_mode"]
+	switch on := mode != profile.TLSOff; {
+	case p.TLS.On() == on:
+		return nil
+	case on:
+		return &Refusal{Cause: "rc-https-on-no-tls",
+			Words: fmt.Sprintf("profile %q does not use TLS, and tls_mode is %s: the web directory requires https although AMT management would not use TLS", p.Name, mode)}
 	}
-	return amt.NewSecret(string(out)), nil
+	return &Refusal{Cause: "rc-https-off-with-tls",
+		Words: fmt.Sprintf("profile %q uses TLS, and tls_mode is %s: AMT management would use TLS, but the web directory does not require https", p.Name, mode)}
 }
 
-// draw gives a number below n, each equally likely.
-func draw(random io.Reader, n int) (int, error) {
-	limit := 256 - 256%n // above it the remainders would not be even
-	var b [1]byte
-	for {
-		if _, err := io.ReadFull(random, b[:]); err != nil {
-			return 0, fmt.Errorf("read random bytes: %w", err)
+// powerPolicy chooses among the policies that a client offers, which are known by their words only:
+// "Desktop: ON in S0", "Mobile: ON in S0, ME Wake in S3, S4-5 (AC only)".
+func powerPolicy(want string) func([]device.PowerPolicy) string {
+	if want == profile.Keep {
+		return nil
+	}
+	return func(all []device.PowerPolicy) string {
+		best := device.PowerPolicy{}
+		for _, p := range all {
+			text := strings.ToUpper(p.Text)
+			sleeps := strings.Contains(text, "S3") || strings.Contains(text, "S4")
+			fits := strings.EqualFold(p.Text, want) || strings.EqualFold(p.ID, want)
+			switch want {
+			case profile.PowerOn:
+				fits = strings.Contains(text, "S0") && !sleeps
+			case profile.PowerSleep:
+				fits = sleeps
+			}
+			if fits && len(p.Text) > len(best.Text) || fits && best.ID == "" { // the words grow with the states
+				best = p
+			}
 		}
-		if int(b[0]) < limit {
-			return int(b[0]) % n, nil
+		return best.ID
+	}
+}
+
+// truth gives the position of a switch, nil where it is left as it is.
+func truth(s profile.Switch) *bool {
+	if s != profile.On && s != profile.Off {
+		return nil
+	}
+	on := s == profile.On
+	return &on
+}
+
+// rights puts what a profile says of power, redirection, consent and network into settings.
+func rights(s *device.Settings, p Profile, address string) {
+	s.PowerFor = powerPolicy(p.Power)
+	if r := p.Redirection; !r.IsZero() {
+		s.Redirection = &device.Redirection{SOL: truth(r.SOL), IDER: truth(r.IDER), Listener: truth(r.Listener)}
+	}
+	if c, ok := map[string]device.Consent{profile.ConsentNone: device.ConsentNone, profile.ConsentKVM: device.ConsentKVM, profile.ConsentAll: device.ConsentAll}[p.Consent]; ok {
+		s.Consent = &c
+	}
+	w := p.Wired
+	if w.IsZero() {
+		return
+	}
+	n := device.Network{Ping: truth(w.Ping), RMCP: truth(w.RMCP)}
+	for _, state := range w.Link {
+		n.Link = append(n.Link, profile.LinkNumber(state))
+	}
+	if w.IP == profile.DHCP || w.IP == profile.Static {
+		dhcp := w.IP == profile.DHCP
+		n.DHCP = &dhcp
+	}
+	if w.IP == profile.Static {
+		n.Address, n.Mask, n.Gateway, n.DNS = w.Address, w.Mask, w.Gateway, slices.Clone(w.DNS)
+		if n.Address == "" {
+			n.Address = address
 		}
 	}
+	s.Network = &n
+}
+
+// accesses are the words of profiles for where a user may come from.
+var accesses = map[string]device.Access{"local": device.LocalAccess, "network": device.NetworkAccess, "any": device.AnyAccess}
+
+// Credentials are what a profile sets beside the password of the administrator.
+type Credentials struct {
+	MEBx    amt.Secret            // password of the local menu; empty leaves it
+	Users   []device.User         // of the access list
+	Secrets map[string]amt.Secret // those of them that this client alone has, by the names of the store
+}
+
+// Names of the secrets of one client in the store.
+const (
+	secretMEBx = "mebx"
+	secretUser = "user:" // and the name of a user of its access list
+)
+
+// secrets makes or finds the passwords that the profile asks for beside that of the administrator. The
+// ones that belong to this client alone are kept before they are sent.
+func (w *Worker) secrets(ctx context.Context, t *Task) error {
+	t.Secrets = map[string]amt.Secret{}
+	for _, e := range t.Profile.ACL {
+		password, err := w.clientSecret(ctx, t, secretUser+e.User, e.Password)
+		if err != nil {
+			return err
+		}
+		t.Users = append(t.Users, device.User{Name: e.User, Password: password, Access: accesses[e.Access], Realms: e.Realms})
+	}
+	var err error
+	switch p := t.Profile.MEBx; p.Rule {
+	case profile.Keep:
+	case profile.Auto:
+		if t.Method == amt.PKI {
+			t.MEBx = t.Password // it still has the factory one, with which anybody could undo the setup
+		}
+	case profile.Network:
+		t.MEBx = t.Password
+	default:
+		t.MEBx, err = w.clientSecret(ctx, t, secretMEBx, p)
+	}
+	return err
+}
+
+// clientSecret gives a fixed password, or the random one that this client has or gets.
+func (w *Worker) clientSecret(ctx context.Context, t *Task, name string, p profile.Password) (amt.Secret, error) {
+	if p.Rule == profile.Fixed {
+		return p.Make(w.o.Random)
+	}
+	v, err := w.st.ClientSecret(ctx, t.Job.UUID, name)
+	if err == nil && v.IsZero() {
+		v, err = p.Make(w.o.Random)
+	}
+	t.Secrets[name] = v
+	return v, err
 }

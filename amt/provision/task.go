@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"amtmedic/amt"
+	"amtmedic/amt/device"
+	"amtmedic/amt/profile"
 	"amtmedic/amt/store"
 )
 
@@ -38,34 +40,13 @@ func (w *Worker) task(ctx context.Context, j store.Job) (Task, error) {
 	if t.Properties, _, err = resolve(ctx, w.o.Sources, Asked{UUID: j.UUID, Address: j.Address, Method: t.Method, PID: j.PID}); err != nil {
 		return t, err
 	}
-	if t.Profile, err = w.profile(ctx, j, t.Properties.Profile); err != nil {
+	if t.Profile, err = w.profile(ctx, j, t.Method, t.Properties.Profile); err != nil {
 		return t, err
 	}
-	return t, w.passwords(ctx, &t)
-}
-
-func (w *Worker) profile(ctx context.Context, j store.Job, name string) (Profile, error) {
-	if name == "" {
-		var ok bool
-		var err error
-		if name, ok, err = w.st.Profile(ctx, j.UUID); err != nil {
-			return Profile{}, err
-		} else if !ok {
-			return Profile{}, &Refusal{Cause: "rc-no-profile", Words: "no profile is assigned to this client, and the default one does not exist"}
-		}
+	if err := w.passwords(ctx, &t); err != nil {
+		return t, err
 	}
-	body, ok, err := w.st.ProfileBody(ctx, name)
-	if err != nil {
-		return Profile{}, err
-	}
-	if !ok {
-		return Profile{}, &Refusal{Cause: "rc-no-profile", Words: fmt.Sprintf("there is no profile %q", name)}
-	}
-	p, err := readProfile(name, body)
-	if err != nil {
-		return p, &Refusal{Cause: "rc-no-profile", Words: fmt.Sprintf("profile %q cannot be applied", name), Err: err}
-	}
-	return p, nil
+	return t, w.secrets(ctx, &t)
 }
 
 // passwords lists what the firmware's admin password may be, and makes or finds the one to set: a
@@ -77,8 +58,8 @@ func (w *Worker) passwords(ctx context.Context, t *Task) error {
 		return err
 	}
 	t.Password = next
-	if t.Password.IsZero() {
-		if t.Password, err = randomPassword(w.o.Random); err != nil {
+	if rule := t.Profile.Network; rule.Rule == profile.Fixed || next.IsZero() {
+		if t.Password, err = rule.Make(w.o.Random); err != nil {
 			return err
 		}
 	}
@@ -116,8 +97,13 @@ type progress struct {
 // Finished reports whether an earlier attempt did the step.
 func (p progress) Finished(step string) bool { return slices.Contains(p.steps, step) }
 
-// Before makes the task's password durable: it is the one secret that is ever sent.
-func (p progress) Before(ctx context.Context, _ string) error {
+// Before makes durable what leaves with a step: the task's password, and those of its users and MEBx.
+func (p progress) Before(ctx context.Context, step string) error {
+	if len(p.t.Secrets) > 0 && (step == device.StepUsers || step == device.StepMEBx) {
+		if err := p.st.SetClientSecrets(ctx, p.t.Job, p.t.Secrets); err != nil {
+			return err
+		}
+	}
 	return p.st.SetNextPassword(ctx, p.t.Job, p.t.Password)
 }
 

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-	"unicode"
 
 	"amtmedic/amt"
 	"amtmedic/amt/device"
@@ -251,45 +250,6 @@ func TestBackOff(t *testing.T) {
 			if d := backOff(attempts); d < want*8/10 || d > want*12/10 {
 				t.Errorf("attempt %d waits %v, about %v is wanted", attempts, d, want)
 			}
-		}
-	}
-}
-
-func TestRandomPassword(t *testing.T) {
-	seen := map[string]bool{}
-	for range 500 {
-		s, err := randomPassword(WorkerOptions{}.withDefaults().Random)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := s.Reveal()
-		kinds := [4]bool{}
-		for _, r := range p {
-			switch {
-			case unicode.IsUpper(r):
-				kinds[0] = true
-			case unicode.IsLower(r):
-				kinds[1] = true
-			case unicode.IsDigit(r):
-				kinds[2] = true
-			default:
-				kinds[3] = true
-			}
-		}
-		if len(p) != passwordLen || kinds != [4]bool{true, true, true, true} || seen[p] {
-			t.Fatalf("a password of %d characters, kinds %v, seen before: %v", len(p), kinds, seen[p])
-		}
-		seen[p] = true
-	}
-}
-
-func TestReadProfile(t *testing.T) {
-	for body, good := range map[string]bool{
-		`{"network_password":"random","tls":"off"}`: true, `{}`: true,
-		`{"tls":"mutual"}`: false, `{"network_password":"P@ssw0rd"}`: false, `{"acl":[]}`: false, `nonsense`: false,
-	} {
-		if _, err := readProfile("p", body); (err == nil) != good {
-			t.Errorf("%s: %v", body, err)
 		}
 	}
 }
