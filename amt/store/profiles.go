@@ -149,8 +149,14 @@ func (s *Store) PutProfiles(ctx context.Context, rows []ProfileRow, makeDefault 
 		if sum.TLSMode, err = t.followTLS(now); err != nil {
 			return err
 		}
-		sum.Promoted, err = t.promoteAll(now, "rc-no-profile", "a profile was imported")
-		return err
+		for _, reason := range []string{"rc-no-profile", "rc-https-on-no-tls", "rc-https-off-with-tls"} {
+			n, err := t.promoteAll(now, reason, "profiles were imported")
+			if err != nil {
+				return err
+			}
+			sum.Promoted += n
+		}
+		return nil
 	})
 	return sum, err
 }
@@ -316,4 +322,13 @@ func (s *Store) RemoveProfile(ctx context.Context, name string) (bool, error) {
 			t.log(s.now().UnixMicro(), "", SeverityInfo, "profile", fmt.Sprintf("profile %s was removed", name)))
 	})
 	return found, err
+}
+
+// PromoteReason sends delayed clients whose reason begins so to the queue, and gives how many there were.
+func (s *Store) PromoteReason(ctx context.Context, reason, why string) (n int, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		n, err = t.promoteAll(s.now().UnixMicro(), reason, why)
+		return err
+	})
+	return n, err
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/ca"
 	"amtmedic/amt/cert"
 	"amtmedic/amt/provision"
 	"amtmedic/amt/store"
@@ -74,6 +75,7 @@ func runServe(e *env, args []string) (int, error) {
 		return stopped(e, err)
 	}
 	defer func() { _ = st.Close() }()
+	fw.CA = ca.New(st, ca.Options{})
 	sources, err := o.properties(st)
 	if err != nil {
 		return exitUsage, err
