@@ -74,7 +74,7 @@ func (s *scan) askPort(ctx context.Context, addr netip.Addr, port int) (a portAn
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
 	if port == PortTLS {
-		c := tls.Client(conn, tlsConfig())
+		c := tls.Client(conn, AnyTLS())
 		if a.err = c.HandshakeContext(ctx); a.err != nil {
 			return a
 		}
@@ -84,7 +84,7 @@ func (s *scan) askPort(ctx context.Context, addr netip.Addr, port int) (a portAn
 	if _, a.err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", net.JoinHostPort(addr.WithZone("").String(), strconv.Itoa(port))); a.err != nil {
 		return a
 	}
-	server, err := readHead(conn)
+	server, err := ReadServer(conn)
 	if err != nil {
 		a.err = err
 		return a
@@ -95,8 +95,9 @@ func (s *scan) askPort(ctx context.Context, addr netip.Addr, port int) (a portAn
 	return a
 }
 
-// tlsConfig takes whatever old firmware offers: nothing secret is sent, and nothing that comes is trusted.
-func tlsConfig() *tls.Config {
+// AnyTLS takes whatever old firmware offers, TLS 1.0 included, and believes any certificate: who sends
+// something secret over it adds a VerifyConnection.
+func AnyTLS() *tls.Config {
 	c := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}
 	for _, list := range [][]*tls.CipherSuite{tls.CipherSuites(), tls.InsecureCipherSuites()} {
 		for _, suite := range list {

@@ -44,7 +44,7 @@ func TestParsePong(t *testing.T) {
 	}
 }
 
-func TestReadHead(t *testing.T) {
+func TestReadServer(t *testing.T) {
 	for _, c := range []struct{ name, in, version string }{
 		{"AMT 7", "HTTP/1.1 303 See Other\r\nLocation: /logon.htm\r\nServer: Intel(R) Active Management Technology 7.1.91\r\n\r\n", "7.1.91"},
 		{"four parts, LF", "HTTP/1.0 401 x\nserver:Intel(R) Active Management Technology 3.2.1.1027\n\n", "3.2.1.1027"},
@@ -57,7 +57,7 @@ func TestReadHead(t *testing.T) {
 		{"no HTTP", "SSH-2.0-OpenSSH\r\nServer: AMT\r\n\r\n", "no"},
 		{"nothing", "", "no"},
 	} {
-		server, err := readHead(strings.NewReader(c.in))
+		server, err := ReadServer(strings.NewReader(c.in))
 		v, ok := ParseServer(server)
 		if got := map[bool]string{true: v.String(), false: "no"}[ok && err == nil]; got != c.version {
 			t.Errorf("%s: %q from %q, %v", c.name, got, server, err)
@@ -79,10 +79,10 @@ func (e *endless) Read(b []byte) (int, error) {
 
 func TestEndlessHeadIsBounded(t *testing.T) {
 	e := &endless{}
-	if server, _ := readHead(e); server != "" || e.n > maxHead+64 {
+	if server, _ := ReadServer(e); server != "" || e.n > maxHead+64 {
 		t.Errorf("%q after %d bytes", server, e.n)
 	}
-	if _, err := readHead(io.LimitReader(zeros{}, 1<<30)); err == nil {
+	if _, err := ReadServer(io.LimitReader(zeros{}, 1<<30)); err == nil {
 		t.Error("a line without end was taken")
 	}
 }
@@ -195,7 +195,7 @@ func FuzzHead(f *testing.F) {
 	f.Add("HTTP/1.1 303 See Other\r\nServer: Intel(R) Active Management Technology 7.1.91\r\n\r\n")
 	f.Add("HTTP/1.0 200\nserver: AMT\n\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		server, err := readHead(strings.NewReader(s))
+		server, err := ReadServer(strings.NewReader(s))
 		if err == nil && strings.ContainsAny(server, "\n") {
 			t.Errorf("%q", server)
 		}

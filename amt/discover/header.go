@@ -20,9 +20,9 @@ var products = []string{"Intel(R) Active Management Technology", "Intel(R) Stand
 
 var versionAtEnd = regexp.MustCompile(`^\s+v?(\d{1,5}(?:\.\d{1,5}){1,3})\b`)
 
-// readHead reads the head of an HTTP answer up to its empty line and gives the header Server; empty
+// ReadServer reads the head of an HTTP answer up to its empty line and gives the header Server; empty
 // when there is none. It reads at most maxHead bytes. What is no HTTP is an error.
-func readHead(r io.Reader) (string, error) {
+func ReadServer(r io.Reader) (string, error) {
 	br := bufio.NewReaderSize(io.LimitReader(r, maxHead), 4096)
 	line, err := br.ReadSlice('\n')
 	if err != nil {
