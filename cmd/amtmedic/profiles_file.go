@@ -175,9 +175,19 @@ func judgeImport(e *env, st *store.Store, docs []profile.Document, out *profileI
 		if err != nil {
 			return nil, err
 		}
+		if old != nil && sameProfile(*old, body) {
+			out.Same = append(out.Same, d.Profile.Name)
+			continue
+		}
 		rows = append(rows, store.ProfileRow{Name: d.Profile.Name, Body: body})
 	}
 	return rows, nil
+}
+
+// sameProfile reports whether a profile says what a body says, in whichever form it stands.
+func sameProfile(old profile.Profile, body string) bool {
+	text, err := old.JSON()
+	return err == nil && text == body
 }
 
 // oldProfile gives the profile that is replaced, with its secrets; nil when there is none, or one that
