@@ -248,7 +248,7 @@ func TestNewest(t *testing.T) {
 
 func TestLayout(t *testing.T) {
 	cols := []Column[int]{{Title: "a", Width: 10, Most: 30}, {Title: "b", Width: 5}, {Title: "c", Width: 20, From: 100}, {Title: "d", Width: 10, Most: 500}}
-	for w, want := range map[int]string{40: "a=16 b=5 d=15", 80: "a=30 b=5 d=41", 120: "a=30 b=5 c=20 d=59", 12: "a=12"} {
+	for w, want := range map[int]string{40: "a=17 b=5 d=16", 80: "a=30 b=5 d=43", 120: "a=30 b=5 c=20 d=59", 12: "a=12"} {
 		shown, widths := layout(cols, w, w)
 		var got []string
 		for i, c := range shown {

@@ -22,11 +22,17 @@ type Column[R any] struct {
 	Cell func(R) (string, theme.Role)
 }
 
-// gap parts two columns.
-const gap = 2
+// gap is what parts two columns in a window of w columns.
+func gap(w int) int {
+	if w < 100 {
+		return 1
+	}
+	return 2
+}
 
 // layout chooses the columns that fit into w and their widths.
 func layout[R any](cols []Column[R], window, w int) (shown []Column[R], widths []int) {
+	gap := gap(window)
 	used := -gap
 	for _, c := range cols {
 		if window < c.From || used+gap+c.Width > w {
@@ -72,7 +78,7 @@ func (t *Table[R]) View(cols []Column[R], l Look) []string {
 	t.at = list.Lines{}
 	var head strings.Builder
 	for i, c := range shown {
-		cell(&head, c.Title, widths[i], i == len(shown)-1, c.Right)
+		cell(&head, c.Title, widths[i], l.gap(i, len(shown)), c.Right)
 	}
 	out := []string{"   " + l.Theme.Paint(theme.Muted, strings.TrimRight(head.String(), " "))}
 	from, to := t.rows.Window()
@@ -97,7 +103,7 @@ func (t *Table[R]) line(i int, cols []Column[R], widths []int, l Look) string {
 	for k, c := range cols {
 		var one strings.Builder
 		s, role := c.Cell(row)
-		cell(&one, s, widths[k], k == len(cols)-1, c.Right)
+		cell(&one, s, widths[k], l.gap(k, len(cols)), c.Right)
 		switch s := one.String(); {
 		case on:
 			b.WriteString(l.Theme.Paint(theme.Selected, s))
@@ -112,20 +118,25 @@ func (t *Table[R]) line(i int, cols []Column[R], widths []int, l Look) string {
 	return " " + l.Theme.Pointer(on) + " " + b.String()
 }
 
-// cell writes a text into its column.
-func cell(b *strings.Builder, s string, w int, last, right bool) {
+// gap is what follows column i of n; nothing behind the last one.
+func (l Look) gap(i, n int) int {
+	if i == n-1 {
+		return 0
+	}
+	return gap(l.W)
+}
+
+// cell writes a text into its column, and the gap behind it. The last column is not padded.
+func cell(b *strings.Builder, s string, w, gap int, right bool) {
 	switch {
 	case right:
 		b.WriteString(text.FitLeft(s, w))
-	case last:
+	case gap == 0:
 		b.WriteString(text.Cut(s, w))
-		return
 	default:
 		b.WriteString(text.Fit(s, w))
 	}
-	if !last {
-		b.WriteString(strings.Repeat(" ", gap))
-	}
+	b.WriteString(strings.Repeat(" ", gap))
 }
 
 // Press moves the cursor when the key is one that moves it.
