@@ -170,6 +170,16 @@ func (c *configuration) await(parent context.Context, d Device) error {
 	}
 }
 
+// Settled waits until a provisioned client answers again after its network side restarted, limit at most
+// (zero is 90 s).
+func Settled(ctx context.Context, d Device, limit time.Duration) error {
+	if limit == 0 {
+		limit = settleTime
+	}
+	c := &configuration{s: Settings{Settle: limit, Wait: pause}}
+	return c.await(ctx, d)
+}
+
 // passing reports whether an error may pass while a client restarts.
 func passing(err error) bool {
 	switch KindOf(err) {

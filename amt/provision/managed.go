@@ -128,4 +128,3 @@ func (m *managed) done(ctx context.Context) error {
 	_, err := m.ca.Supersede(ctx, m.t.Job.UUID, shown)
 	return err
 }
-
