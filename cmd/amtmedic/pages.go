@@ -162,6 +162,7 @@ var examples = map[string][]string{
 	"profiles import":   {"amtmedic profiles import office.yaml", "amtmedic profiles import office.yaml --default office"},
 	"profiles export":   {"amtmedic profiles export > profiles.yaml", "amtmedic profiles export office --reveal --out office.yaml"},
 	"profiles remove":   {"amtmedic profiles remove office"},
+	"profiles secrets":  {"amtmedic profiles secrets 4c4c4544-0058-3910-8059-b7c04f4b5a31 --reveal"},
 	"ca show":           {"amtmedic ca show"},
 	"ca export":         {"amtmedic ca export --out root.pem", "amtmedic ca export --manager manager.pem --out root.pem"},
 	"ca csr":            {"amtmedic ca csr --organization Corp --out request.pem"},

@@ -19,6 +19,7 @@ func runProfiles(e *env, args []string) (int, error) {
 		{"import", "add or replace profiles from YAML files", runProfilesImport},
 		{"export", "write profiles as YAML", runProfilesExport},
 		{"remove", "remove a profile that nothing uses", runProfilesRemove},
+		{"secrets", "list the random passwords that one client has beside its administrator's", runProfilesSecrets},
 	}, args)
 }
 
@@ -131,6 +132,62 @@ func runProfilesShow(e *env, args []string) (int, error) {
 		return exitFound, err
 	}
 	_, err = e.stdout.Write(text)
+	return exitOK, err
+}
+
+// secretLine is the JSON form of a secret of one client, one a line.
+type secretLine struct {
+	Name  string `json:"name"`            // mebx, or user: and the name of a user
+	Value string `json:"value,omitempty"` // with --reveal only
+}
+
+func runProfilesSecrets(e *env, args []string) (int, error) {
+	fs := flags("profiles secrets UUID [--db FILE] [--reveal] [--json]")
+	db := addDB(fs)
+	reveal := fs.Bool("reveal", false, "print the passwords")
+	asJSON := fs.Bool("json", false, "print one JSON object for each password")
+	words, err := parse(fs, args)
+	if err != nil {
+		return exitUsage, err
+	}
+	if len(words) != 1 {
+		return exitUsage, misuse(fs, "profiles secrets takes the UUID of one client")
+	}
+	u, err := amt.ParseUUID(words[0])
+	if err != nil {
+		return exitUsage, misuse(fs, "%v", err)
+	}
+	st, err := db.open(e)
+	if err != nil {
+		return exitFound, err
+	}
+	defer func() { _ = st.Close() }()
+	names, err := st.ClientSecrets(e.ctx, u)
+	if err != nil {
+		return exitFound, &amt.Error{Op: "read secrets", Subject: u.String(), Err: err}
+	}
+	var b bytes.Buffer
+	for _, name := range names {
+		line := secretLine{Name: name}
+		if *reveal {
+			v, err := st.ClientSecret(e.ctx, u, name)
+			if err != nil {
+				return exitFound, &amt.Error{Op: "read secrets", Subject: u.String(), Err: err}
+			}
+			line.Value = v.Reveal()
+		}
+		if *asJSON {
+			if err := writeJSON(&b, line); err != nil {
+				return exitFound, err
+			}
+			continue
+		}
+		fmt.Fprintf(&b, "%s  %s\n", plain(line.Name), dash(line.Value))
+	}
+	if len(names) == 0 && !*asJSON {
+		fmt.Fprintln(e.stderr, "amtmedic: no profile gave this client a random password beside that of its administrator (amtmedic clients --reveal)")
+	}
+	_, err = b.WriteTo(e.stdout)
 	return exitOK, err
 }
 

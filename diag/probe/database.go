@@ -159,7 +159,11 @@ func (d DB) base(ctx context.Context, g reading) error {
 // settings are the rows of csti_configuration that are facts of the server.
 func (d DB) settings(g reading, config map[string]string) {
 	for name, key := range map[string]string{"params_from": "srv.params_from", "tls_mode": "srv.tls_mode", "uuid_policy": "srv.uuid_policy"} {
-		if v, ok := config[name]; ok {
+		v, ok := config[name]
+		if name == "tls_mode" && (v == "server" || v == "mutual") { // the modes of profiles; the fact knows whether
+			v = "on"
+		}
+		if ok {
 			g.fact(key, v)
 		}
 	}
