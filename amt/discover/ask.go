@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"amtmedic/amt"
@@ -31,8 +33,8 @@ func (s *scan) ask(ctx context.Context, addr netip.Addr) (h Host, found, reached
 	var pong Pong
 	var pinged, pingReached bool
 	var wg sync.WaitGroup
-	wg.Go(func() { plainPort = s.askPort(ctx, addr, PortPlain) })
-	wg.Go(func() { tlsPort = s.askPort(ctx, addr, PortTLS) })
+	wg.Go(func() { plainPort = s.askPort(ctx, addr, s.opt.Ports.Plain) })
+	wg.Go(func() { tlsPort = s.askPort(ctx, addr, s.opt.Ports.TLS) })
 	wg.Go(func() { pong, pinged, pingReached = s.askPing(ctx, addr) })
 	wg.Wait()
 	h = Host{Address: addr.String(), State: Unknown, Ports: []int{}, Ping: pinged, TLS: tlsPort.tls}
@@ -40,7 +42,7 @@ func (s *scan) ask(ctx context.Context, addr netip.Addr) (h Host, found, reached
 	for _, p := range []struct {
 		port int
 		portAnswer
-	}{{PortTLS, tlsPort}, {PortPlain, plainPort}} {
+	}{{s.opt.Ports.TLS, tlsPort}, {s.opt.Ports.Plain, plainPort}} {
 		if p.open {
 			h.Ports = append([]int{p.port}, h.Ports...)
 		}
@@ -61,38 +63,76 @@ func (s *scan) ask(ctx context.Context, addr netip.Addr) (h Host, found, reached
 	return h, pinged || h.Server != "", pingReached || plainPort.reached || tlsPort.reached
 }
 
-func (s *scan) askPort(ctx context.Context, addr netip.Addr, port int) (a portAnswer) {
+// askPort asks one TCP port. Firmware that hangs up at the hello of a newer TLS is asked again with an
+// older one, down to 1.0 (tls.md 2.2 has such).
+func (s *scan) askPort(ctx context.Context, addr netip.Addr, port int) portAnswer {
+	if port == s.opt.Ports.Plain {
+		a, _ := s.askOnce(ctx, addr, port, nil)
+		return a
+	}
+	var last portAnswer
+	for _, highest := range []uint16{tls.VersionTLS13, tls.VersionTLS11, tls.VersionTLS10} {
+		c := AnyTLS()
+		c.MaxVersion = highest
+		a, hello := s.askOnce(ctx, addr, port, c)
+		last.open, last.reached, last.err = last.open || a.open, last.reached || a.reached, a.err
+		if !hello || ctx.Err() != nil {
+			a.open, a.reached = last.open, last.reached
+			return a
+		}
+	}
+	return last
+}
+
+// askOnce makes one connection. hello tells that it ended at our first message of TLS, without a word
+// about certificates or log-ins: an older version may do.
+func (s *scan) askOnce(ctx context.Context, addr netip.Addr, port int, secure *tls.Config) (a portAnswer, hello bool) {
 	conn, err := s.dial(ctx, "tcp", addr, port)
 	if err != nil {
-		a.reached = errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
-		a.err = err
-		return a
+		a.reached, a.err = refused(err), err
+		return a, false
 	}
 	defer conn.Close()
 	a.open, a.reached = true, true
 	_ = conn.SetDeadline(time.Now().Add(s.opt.Timeout))
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
-	if port == PortTLS {
-		c := tls.Client(conn, AnyTLS())
+	if secure != nil {
+		met := false
+		secure.VerifyConnection = func(tls.ConnectionState) error { met = true; return nil }
+		c := tls.Client(conn, secure)
 		if a.err = c.HandshakeContext(ctx); a.err != nil {
-			return a
+			return a, !met && atHello(a.err)
 		}
 		a.tls = tlsWord(c.ConnectionState().Version)
 		conn = c
 	}
 	if _, a.err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", net.JoinHostPort(addr.WithZone("").String(), strconv.Itoa(port))); a.err != nil {
-		return a
+		return a, false
 	}
 	server, err := ReadServer(conn)
 	if err != nil {
 		a.err = err
-		return a
+		return a, false
 	}
 	if v, ok := ParseServer(server); ok {
 		a.server, a.version = server, v
 	}
-	return a
+	return a, false
+}
+
+// olderMayDo are the alerts that follow on a hello that the other side does not take: unexpected
+// message, handshake failure, illegal parameter, decode error, protocol version, internal error.
+var olderMayDo = []tls.AlertError{10, 40, 47, 50, 70, 80}
+
+// atHello sorts the errors of a handshake: hung up, or such an alert. Package tls keeps the type of a
+// received alert to itself: its text is compared.
+func atHello(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "remote error" {
+		return slices.ContainsFunc(olderMayDo, func(a tls.AlertError) bool { return a.Error() == op.Err.Error() })
+	}
+	return refused(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "protocol version")
 }
 
 // AnyTLS takes whatever old firmware offers, TLS 1.0 included, and believes any certificate: who sends
@@ -117,7 +157,7 @@ func tlsWord(v uint16) string {
 // askPing sends two pings at most, for a packet gets lost. The socket is connected to the host, so
 // that nobody else's answer is taken, and a refusal is told at once.
 func (s *scan) askPing(ctx context.Context, addr netip.Addr) (p Pong, ok, reached bool) {
-	conn, err := s.dial(ctx, "udp", addr, PortPing)
+	conn, err := s.dial(ctx, "udp", addr, s.opt.Ports.Ping)
 	if err != nil {
 		return p, false, false
 	}
@@ -141,7 +181,7 @@ func (s *scan) askPing(ctx context.Context, addr netip.Addr) (p Pong, ok, reache
 				}
 			}
 		}
-		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
+		if refused(err) {
 			return p, false, true
 		}
 	}
@@ -156,8 +196,7 @@ func (s *scan) dial(ctx context.Context, network string, addr netip.Addr, port i
 	d := net.Dialer{Timeout: s.opt.Timeout}
 	for try := 0; ; try++ {
 		conn, err := d.DialContext(ctx, network, netip.AddrPortFrom(addr, uint16(port)).String())
-		scarce := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS)
-		if !scarce || try == 50 {
+		if !scarce(err) || try == 50 {
 			return conn, err
 		}
 		select {

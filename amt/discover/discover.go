@@ -3,6 +3,7 @@
 package discover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -43,9 +44,13 @@ type Options struct {
 	Rate    int           // connections and pings a second, from 1
 	Timeout time.Duration // for each connection, again for its answer, and for the pong
 	Lookup  func(ctx context.Context, name string) ([]netip.Addr, error)
+	Ports   Ports       // that are asked; zero ones are those of firmware
 	From    int         // number of the first host to ask
 	Done    func(Event) // called by one goroutine at a time, after each host
 }
+
+// Ports are the ports of a run: other ones than those of firmware are for tests.
+type Ports struct{ Plain, TLS, Ping int }
 
 // Event is the end of asking one host.
 type Event struct {
@@ -75,6 +80,7 @@ func Run(ctx context.Context, t *Targets, opt Options) error {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 		}
 	}
+	opt.Ports = Ports{cmp.Or(opt.Ports.Plain, PortPlain), cmp.Or(opt.Ports.TLS, PortTLS), cmp.Or(opt.Ports.Ping, PortPing)}
 	s := &scan{opt: opt, pace: newPace(opt.Rate), mark: opt.From, done: map[int]bool{}}
 	numbers := make(chan int)
 	var wg sync.WaitGroup
