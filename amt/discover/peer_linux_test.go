@@ -117,7 +117,7 @@ func TestPingLikeFreeIPMI(t *testing.T) {
 	}
 	theirs := b[:n]
 	ours := ping(theirs[min(9, n-1)])
-	ours[2] = theirs[2] // the sequence number: 255 asks for no acknowledgement, as ours must too when theirs does
+	ours[2] = theirs[2] // the sequence number is free: 255 asks for no acknowledgement
 	if !bytes.Equal(ours, theirs) {
 		t.Errorf("ours   %x\ntheirs %x", ours, theirs)
 	}
