@@ -132,14 +132,19 @@ func addAuthority(fs *flag.FlagSet) *string {
 	return fs.String("authority", ca.Own, "`KIND`: own, or external (one of ours that a company's authority signed)")
 }
 
-// authorityOf finds the chosen one.
-func authorityOf(e *env, fs *flag.FlagSet, st *store.Store, kind string) (*ca.CA, *ca.Authority, error) {
+// openAuthority opens the database and finds the chosen one. The caller closes the store.
+func openAuthority(e *env, fs *flag.FlagSet, db dbFlags, kind string) (st *store.Store, c *ca.CA, a *ca.Authority, code int, err error) {
 	if kind != ca.Own && kind != ca.External {
-		return nil, nil, misuse(fs, "--authority: %q is neither own nor external", plain(kind))
+		return nil, nil, nil, exitUsage, misuse(fs, "--authority: %q is neither own nor external", plain(kind))
 	}
-	c := ca.New(st, ca.Options{})
-	a, err := c.Find(e.ctx, kind)
-	return c, a, err
+	if st, err = db.open(e); err != nil {
+		return nil, nil, nil, exitFound, err
+	}
+	c = ca.New(st, ca.Options{})
+	if a, err = c.Find(e.ctx, kind); err != nil {
+		return nil, nil, nil, exitFound, errors.Join(err, st.Close())
+	}
+	return st, c, a, exitOK, nil
 }
 
 func runCAExport(e *env, args []string) (int, error) {
@@ -155,15 +160,11 @@ func runCAExport(e *env, args []string) (int, error) {
 	} else if len(rest) > 0 {
 		return exitUsage, misuse(fs, "ca export takes no operand; the file goes to --out")
 	}
-	st, err := db.open(e)
+	st, c, a, code, err := openAuthority(e, fs, db, *kind)
 	if err != nil {
-		return exitFound, err
+		return code, err
 	}
 	defer func() { _ = st.Close() }()
-	c, a, err := authorityOf(e, fs, st, *kind)
-	if err != nil {
-		return exitFound, err
-	}
 	if *own != "" {
 		if err := writeManager(e, c, a, *own, *force); err != nil {
 			return exitFound, err
@@ -281,15 +282,11 @@ func runCACRL(e *env, args []string) (int, error) {
 	if *der && *out == "" {
 		return exitUsage, &amt.Error{Op: "write revocation list", Err: errors.New("the binary form does not go to a terminal"), Hint: "name a file with --out, - is standard output"}
 	}
-	st, err := db.open(e)
+	st, c, a, code, err := openAuthority(e, fs, db, *kind)
 	if err != nil {
-		return exitFound, err
+		return code, err
 	}
 	defer func() { _ = st.Close() }()
-	c, a, err := authorityOf(e, fs, st, *kind)
-	if err != nil {
-		return exitFound, err
-	}
 	list, err := c.CRL(e.ctx, a)
 	if err != nil {
 		return exitFound, err

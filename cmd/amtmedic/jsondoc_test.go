@@ -169,6 +169,7 @@ func TestDocJSON(t *testing.T) {
 	}
 	keyFile := file("keys.csv", "id,pid,pps,current_password,admin_password,used\n1,4KRG65QT,,,,\n2,short,x,,,\n")
 	mapFile := file("map.csv", "uuid,fqdn,profile\n4c4c4544-0058-3910-8059-b7c04f4b5a31,pc.corp.example,default\nbad,x,\n")
+	profileFile := file("office.yaml", "name: office\nnetwork_password: {rule: fixed, value: S3cret-Pass!}\nacl: [{user: joe, realms: [2]}]\ntls: {mode: mutual, names: [corp.example]}\n")
 	psk := file("psk.hex", "0000020003000000 44454c4c580010398059b7c04f4b5a31 344b524736355154")
 	a, b := filepath.Join(dir, "a.zip"), filepath.Join(dir, "b.zip")
 	for _, c := range []struct {
@@ -196,6 +197,11 @@ func TestDocJSON(t *testing.T) {
 		{"verdict", []string{"diagnose", b}},
 		{"verdict", []string{"diagnose", file("pre.jsonl", docFacts[0])}},
 		{"lab --list", []string{"lab", "--list"}},
+		{"profiles check", []string{"profiles", "check", profileFile}},
+		{"profiles import", []string{"profiles", "import", profileFile}},
+		{"profiles list", []string{"profiles", "list"}},
+		{"profiles show", []string{"profiles", "show", "office", "--reveal"}},
+		{"ca show", []string{"ca", "show", "--make"}},
 		{"explain", []string{"explain", "rc-dns-split-horizon"}},
 		{"explain", []string{"explain", "chk-pid"}},
 		{"explain", []string{"explain", "sym-system-missing"}},
