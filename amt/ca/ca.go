@@ -52,6 +52,7 @@ type CA struct {
 	st *store.Store
 	o  Options
 
+	making   sync.Mutex // one root is made at a time
 	mu       sync.Mutex
 	open     map[int64]*Authority // by id; their keys need not be unsealed for every client
 	managers map[int64]manager
@@ -106,6 +107,11 @@ func encode(certs ...*x509.Certificate) []byte {
 func (c *CA) Authority(ctx context.Context, kind string) (*Authority, error) {
 	a, err := c.Find(ctx, kind)
 	if err == nil || !errors.Is(err, ErrNone) || kind != Own {
+		return a, err
+	}
+	c.making.Lock()
+	defer c.making.Unlock()
+	if a, err = c.Find(ctx, kind); err == nil || !errors.Is(err, ErrNone) {
 		return a, err
 	}
 	made, err := c.make()

@@ -58,6 +58,9 @@ func TestRights(t *testing.T) {
 					t.Errorf("notes %q lack %q", r.Notes, want)
 				}
 			}
+			if !slices.Contains(b.asked, "AMT_SystemPowerScheme.SetPowerScheme 200") {
+				t.Errorf("no power policy was set: %q", b.asked)
+			}
 			reopen := s.Reopen
 			if r.Identity.Version.AtLeast(16, 1) {
 				reopen = s.ReopenTLS

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"crypto/x509"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net"
@@ -366,6 +367,22 @@ func TestProfilesThatAreRefused(t *testing.T) {
 				t.Errorf("the client is %s", s.client.Line().State)
 			}
 		})
+	}
+}
+
+func TestCheckTLSMode(t *testing.T) {
+	s := newSite(t, amt.PKI, "9.0", withTLS(profile.TLSServer))
+	if mode, err := CheckTLSMode(t.Context(), s.st); mode != "server" || err != nil {
+		t.Errorf("%s, %v", mode, err)
+	}
+	db, err := sql.Open("sqlite", s.st.Path())
+	s.must(err)
+	defer func() { _ = db.Close() }()
+	_, err = db.ExecContext(t.Context(), "PRAGMA busy_timeout=5000; UPDATE csti_configuration SET value='off' WHERE name='tls_mode'")
+	s.must(err)
+	var r *Refusal
+	if _, err := CheckTLSMode(t.Context(), s.st); !errors.As(err, &r) || r.Cause != "rc-https-off-with-tls" {
+		t.Errorf("changed by hand: %v", err)
 	}
 }
 

@@ -54,6 +54,21 @@ func openProfile(ctx context.Context, st *store.Store, name string) (Profile, er
 	return p, nil
 }
 
+// CheckTLSMode compares tls_mode of csti_configuration with the default profile, and gives it. They agree
+// unless somebody changed one of them by hand: then the error is a Refusal in the words of the
+// catalogue, and every client with that profile will be refused with it.
+func CheckTLSMode(ctx context.Context, st *store.Store) (mode string, err error) {
+	config, err := st.Config(ctx)
+	if err != nil {
+		return "", err
+	}
+	p, err := openProfile(ctx, st, config["default_profile"])
+	if err != nil {
+		return config["tls_mode"], err
+	}
+	return config["tls_mode"], contradiction(ctx, st, p)
+}
+
 // contradiction refuses a profile whose TLS is not what the web service goes by (symptom-catalogue 4,
 // TLS versus https): consoles would fail for this client.
 func contradiction(ctx context.Context, st *store.Store, p Profile) error {

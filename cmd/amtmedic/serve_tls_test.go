@@ -30,7 +30,7 @@ func startTLS(t *testing.T, mode string, args ...string) *tlsSite {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := amtmedic(t, 0, "profiles", "import", file, "--db", s.db); !strings.Contains(out, "tls_mode is "+mode) {
+	if out := amtmedic(t, 0, "profiles", "import", file, "--db", s.db); !strings.Contains(mode, "{") && !strings.Contains(out, "tls_mode is "+mode) {
 		t.Errorf("import says %s", out)
 	}
 	amtmedic(t, 0, "cert", "create-lab", "--out", s.lab, "--suffix", "corp.example")
@@ -175,6 +175,52 @@ func TestServeTLS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A company's authority, played by openssl, signs ours. Clients whose profile wants it wait until then.
+func TestServeExternalAuthority(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	must := func(out string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(out)
+		}
+	}
+	must(strangers(t, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", path("corp.key"), "-out", path("corp.pem"), "-days", "3650",
+		"-subj", "/O=Corp/CN=Corp Root", "-addext", "keyUsage=critical,keyCertSign,cRLSign"))
+	s := startTLS(t, "{mode: mutual, authority: external, names: [corp.example]}")
+	s.clients("pki", "9.0", "127.0.71.1", 1)
+	for end := time.Now().Add(30 * time.Second); !strings.Contains(amtmedic(t, 0, "clients", "--db", s.db), "rc-ca-unavailable"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal(amtmedic(t, 0, "clients", "--db", s.db))
+		}
+	}
+	amtmedic(t, 0, "ca", "csr", "--organization", "Corp", "--out", path("req.pem"), "--db", s.db)
+	must(strangers(t, "openssl", "x509", "-req", "-in", path("req.pem"), "-CA", path("corp.pem"), "-CAkey", path("corp.key"), "-CAcreateserial", "-days", "1000", "-copy_extensions", "copy", "-out", path("sub.pem")))
+	var chain []byte
+	for _, name := range []string{"sub.pem", "corp.pem"} {
+		raw, err := os.ReadFile(path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain = append(chain, raw...)
+	}
+	if err := os.WriteFile(s.root, chain, 0o600); err != nil { // openssl has to know both: the client shows its own alone
+		t.Fatal(err)
+	}
+	if out := amtmedic(t, 0, "ca", "import", s.root, "--db", s.db); !strings.Contains(out, "1 client waited for it") {
+		t.Errorf("import says %s", out)
+	}
+	all := s.wait(1, func() {})
+	amtmedic(t, 0, "ca", "export", "--authority", "external", "--out", path("root.pem"), "--manager", s.own, "--db", s.db)
+	if out := s.logIn(all[0], "admin", all[0].Password, true); out != "200" {
+		t.Errorf("with our certificate: %s", out)
+	}
+	if out := s.logIn(all[0], "admin", all[0].Password, false); out != "000" {
+		t.Errorf("without: %s", out)
+	}
+	must(strangers(t, "cmp", path("root.pem"), path("corp.pem")))
 }
 
 // A server that is killed again and again leaves no client without a certificate that counts, and no
