@@ -96,7 +96,7 @@ func (t *Tunnel) gotForward(m Forward) error {
 	switch {
 	case m.Cancel:
 		delete(t.ports, int(m.Port))
-	case m.Address != "0.0.0.0" && m.Address != "::":
+	case m.Address != "0.0.0.0": // that means the remote tunnel, for IPv6 too (LMS, Protocol.cpp)
 		t.ports[int(m.Port)] = true
 	}
 	t.notify()

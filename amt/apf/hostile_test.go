@@ -98,7 +98,7 @@ func begun(t *testing.T, openTime time.Duration) (*scripted, *apf.Tunnel) {
 // The beginning, as bytes: our version first, then each of the firmware's wishes is granted.
 func TestBeginningOnTheWire(t *testing.T) {
 	s, _ := begun(t, 20*time.Second)
-	if got := <-s.heard; got[:26] != "c0000000010000000000000009" || len(got) != 2*93 {
+	if got := <-s.heard; got[:26] != "c00000000100000000000000fe" || len(got) != 2*93 {
 		t.Errorf("first %s", got)
 	}
 	for _, want := range []string{"06000000126175746840616d742e696e74656c2e636f6d", "06000000127066776440616d742e696e74656c2e636f6d", "5100004260"} {

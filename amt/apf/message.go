@@ -44,8 +44,9 @@ const (
 	MethodPassword = "password"
 )
 
-// TriggerLME is the trigger reason that MeshAgent and rpc-go send; LMS sends 254.
-const TriggerLME = 9
+// TriggerLME is the trigger reason of a session over this interface, as LMS names it (LMS_if_constants.h).
+// rpc-go sends 9, and MeshAgent the firmware's own; all three work in the field.
+const TriggerLME = 254
 
 // Message is one message: of the types below those without a pointer.
 type Message interface {
