@@ -36,7 +36,7 @@ func (s *scripted) Read(ctx context.Context, p []byte) (int, error) {
 		if m == "fail" {
 			return 0, errors.New("no such device")
 		}
-		b, err := hex.DecodeString(strings.Join(strings.Fields(m), ""))
+		b, err := hex.DecodeString(clean(m))
 		if err != nil {
 			panic(err) // a test with bad hex
 		}
@@ -56,6 +56,8 @@ func (s *scripted) Write(ctx context.Context, p []byte) error {
 		return ctx.Err()
 	}
 }
+
+func clean(s string) string { return strings.Join(strings.Fields(s), "") }
 
 // next gives the next message that begins so.
 func (s *scripted) next(t *testing.T, prefix string) string {

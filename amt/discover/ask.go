@@ -193,7 +193,7 @@ func (s *scan) dial(ctx context.Context, network string, addr netip.Addr, port i
 	if err := s.pace.wait(ctx); err != nil {
 		return nil, err
 	}
-	d := net.Dialer{Timeout: s.opt.Timeout}
+	d := net.Dialer{Timeout: s.opt.Timeout, KeepAlive: -1, FallbackDelay: -1} // short lives: four system calls fewer for each
 	for try := 0; ; try++ {
 		conn, err := d.DialContext(ctx, network, netip.AddrPortFrom(addr, uint16(port)).String())
 		if !scarce(err) || try == 50 {
