@@ -332,6 +332,10 @@ func TestManagerAndClientTLS(t *testing.T) {
 	b.now = b.now.Add(managerLife - managerKeep + time.Hour)
 	if next, err := b.Manager(t.Context(), a); err != nil || next.Leaf.Equal(m.Leaf) {
 		t.Errorf("the manager's certificate was not renewed: %v", err)
+	} else if ok, err := b.st.RevokeCertificate(t.Context(), Serial(next.Leaf), KeyCompromise); !ok || err != nil {
+		t.Error(ok, err)
+	} else if after, err := b.Manager(t.Context(), a); err != nil || after.Leaf.Equal(next.Leaf) {
+		t.Errorf("a revoked certificate of the manager is shown: %v", err)
 	}
 }
 

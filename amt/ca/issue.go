@@ -105,9 +105,6 @@ func (c *CA) Manager(ctx context.Context, a *Authority) (tls.Certificate, error)
 	fresh := func(x *x509.Certificate) bool {
 		return now.Before(x.NotAfter) && (x.NotAfter.After(now.Add(managerKeep)) || !x.NotAfter.Before(a.Certificate.NotAfter))
 	}
-	if m, ok := c.managers[a.ID]; ok && fresh(m.id.Leaf) {
-		return m.id, nil
-	}
 	have, err := c.st.Certificates(ctx, store.CertificateQuery{Purpose: store.PurposeManager, Authority: a.ID, Good: true})
 	if err != nil {
 		return tls.Certificate{}, err
@@ -116,6 +113,9 @@ func (c *CA) Manager(ctx context.Context, a *Authority) (tls.Certificate, error)
 		x, err := x509.ParseCertificate(h.DER)
 		if err != nil || !fresh(x) {
 			continue
+		}
+		if m, ok := c.managers[a.ID]; ok && m.id.Leaf.Equal(x) { // its key need not be unsealed again
+			return m.id, nil
 		}
 		secret, err := c.st.CertificateKey(ctx, h.Serial)
 		if err != nil {

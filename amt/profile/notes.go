@@ -18,6 +18,7 @@ func Notes(p Profile, v amt.Version) []amt.Problem {
 	below := func(major, minor int) bool { return !v.IsZero() && !v.AtLeast(major, minor) }
 	fixed := p.Network.Rule == Fixed || slices.ContainsFunc(p.ACL, func(e Entry) bool { return e.Password.Rule == Fixed })
 	note(fixed, "", "same-password", "a fixed password is the same in all clients: who reads it in one has them all")
+	note(p.MEBx.Rule == Keep && p.Method != PSKMethod, "mebx_password", "mebx-factory", "a Remote Configuration client keeps the factory password of its menu: anybody before it can undo the setup, and new firmware refuses the commit")
 	note(p.TLS.On() && p.TLS.Plain, "tls.plain", "plain-beside", "connections without TLS stay accepted: passwords are safe in digest, contents are not")
 	note(p.TLS.On() && below(3, 0), "tls.mode", "firmware-lacks", "how the services of AMT 2.x set TLS is not public: these clients wait as delayed entries with that reason")
 	note(!p.TLS.On() && v.AtLeast(16, 1), "tls.mode", "firmware-lacks", "AMT 16.1 and later has no port without TLS: the client shows a certificate of its own making on 16993")

@@ -292,6 +292,11 @@ func TestNotes(t *testing.T) {
 			t.Errorf("AMT %q: %s, want %s", v, got, want)
 		}
 	}
+	p = Default("menu")
+	p.MEBx.Rule = Keep
+	if got := amt.Codes(Notes(p, amt.Version{})); !slices.Equal(got, []string{"mebx-factory"}) {
+		t.Errorf("a menu that keeps its password: %v", got)
+	}
 }
 
 func FuzzReadYAML(f *testing.F) {

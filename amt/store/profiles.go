@@ -202,6 +202,51 @@ func (s *Store) putProfile(t *tx, r ProfileRow, sum *ProfileChange) error {
 	return t.log(now, "", SeverityInfo, "profile", fmt.Sprintf("profile %s was changed", r.Name))
 }
 
+// ResealProfiles seals the secrets of all profiles under the active data key, and gives how many profiles
+// were written anew. Those that are sealed so already stay as they are.
+func (s *Store) ResealProfiles(ctx context.Context) (n int, err error) {
+	err = s.write(ctx, func(t *tx) error {
+		n = 0
+		bodies := map[int64]string{}
+		if err := t.each(`SELECT id, body FROM csti_profiles`, nil, func(scan func(...any) error) error {
+			var id int64
+			var body string
+			err := scan(&id, &body)
+			bodies[id] = body
+			return err
+		}); err != nil {
+			return err
+		}
+		for id, body := range bodies {
+			if !s.oldKeyIn(body) {
+				continue
+			}
+			body, err := s.sealBody(id, body)
+			if err != nil {
+				return fmt.Errorf("profile %d: %w", id, err)
+			}
+			if err := t.exec(`UPDATE csti_profiles SET body=? WHERE id=?`, body, id); err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	return n, err
+}
+
+// oldKeyIn reports whether a secret of a body is sealed under another key than the active one.
+func (s *Store) oldKeyIn(body string) (old bool) {
+	_, _ = mapSecrets(body, "sealed", func(_, text string) (map[string]string, error) {
+		cell, err := base64.StdEncoding.DecodeString(text)
+		if id, err2 := cellKey(cell); err != nil || err2 != nil || id != s.keys.active {
+			old = true
+		}
+		return map[string]string{"sealed": text}, nil
+	})
+	return old
+}
+
 func (s *Store) openBody(id int64, body string) (string, error) {
 	return mapSecrets(body, "sealed", func(path, text string) (map[string]string, error) {
 		cell, err := base64.StdEncoding.DecodeString(text)

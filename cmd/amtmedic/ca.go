@@ -23,6 +23,8 @@ func runCA(e *env, args []string) (int, error) {
 		{"export", "write the root that others have to trust, or what a manager shows", runCAExport},
 		{"csr", "write a request to a company's authority", runCACSR},
 		{"import", "take what a company's authority signed", runCAImport},
+		{"list", "list the certificates that they signed", runCAList},
+		{"revoke", "revoke a certificate, or all of one client", runCARevoke},
 		{"crl", "write the list of revoked certificates", runCACRL},
 	}, args)
 }

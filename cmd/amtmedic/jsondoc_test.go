@@ -202,11 +202,17 @@ func TestDocJSON(t *testing.T) {
 		{"profiles list", []string{"profiles", "list"}},
 		{"profiles show", []string{"profiles", "show", "office", "--reveal"}},
 		{"ca show", []string{"ca", "show", "--make"}},
+		{"ca list", []string{"ca", "list"}},
 		{"explain", []string{"explain", "rc-dns-split-horizon"}},
 		{"explain", []string{"explain", "chk-pid"}},
 		{"explain", []string{"explain", "sym-system-missing"}},
 		{"explain", []string{"explain", "ok-provisioned"}},
 	} {
+		if c.section == "ca list" { // it needs one to list
+			if code := run(e, []string{"ca", "export", "--manager", filepath.Join(dir, "manager.pem")}); code != exitOK {
+				t.Fatal(stderr.String())
+			}
+		}
 		from := len(stdout.String())
 		if code := run(e, append(c.args, "--json")); code == exitFault || code == exitUsage {
 			t.Errorf("%v: exit %d, %s", c.args, code, stderr.String())

@@ -167,6 +167,8 @@ var examples = map[string][]string{
 	"ca export":         {"amtmedic ca export --out root.pem", "amtmedic ca export --manager manager.pem --out root.pem"},
 	"ca csr":            {"amtmedic ca csr --organization Corp --out request.pem"},
 	"ca import":         {"amtmedic ca import signed-with-chain.pem"},
+	"ca list":           {"amtmedic ca list", "amtmedic ca list --within 30"},
+	"ca revoke":         {"amtmedic ca revoke 4c4c4544-0058-3910-8059-b7c04f4b5a31", "amtmedic ca revoke 0b6c6f5a1d7e4c2f9a3b8d1e5f70c412 --reason key-compromise"},
 	"ca crl":            {"amtmedic ca crl --out amt.crl --der"},
 	"clients":           {"amtmedic clients", "amtmedic clients --db /var/lib/amtmedic/core.db --json"},
 	"local status":      {"amtmedic local status", "amtmedic local status --via tunnel --pin 742c3192e607e424eb4549542be1bbc53e6174e2742c3192e607e424eb454954 --json"},
