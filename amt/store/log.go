@@ -17,6 +17,7 @@ const (
 
 // LogRow is one row of csti_log. UUID is zero for rows that concern no client.
 type LogRow struct {
+	ID       int64 // grows with each row; of listings only
 	At       time.Time
 	UUID     amt.UUID
 	Severity int // 0 info, 1 warning, 2 error

@@ -107,6 +107,7 @@ func TestOnPostgres(t *testing.T) {
 		"unknown PID": TestHelloOfUnknownPIDWaitsForItsKey, "actions": TestHelloActions, "one entry": TestOneEntryPerClient,
 		"keys": TestImportKeys, "map": TestImportMap, "bad request": TestBadRequestFailsAlone, "trim": TestTrimLog, "remove": TestRemoveKey,
 		"profiles": TestProfiles, "TLS mode": TestTLSModeFollows, "authorities": TestAuthorities, "certificates": TestCertificates, "client secrets": TestClientSecrets,
+		"listings": TestListings, "log listing": TestListLog, "settings": TestSetConfig, "promote": TestPromoteNow,
 		"claim": TestClaimGivesEachEntryOnce, "lease": TestLease, "finish": TestFinish, "delay": TestDelay,
 	} {
 		t.Run(name, test)

@@ -11,6 +11,7 @@ import (
 // QueueRow is a client's row of csto_queue_entries.
 type QueueRow struct {
 	UUID      amt.UUID
+	FQDN      string // of listings only; empty while unknown
 	Attempts  int
 	Enqueued  time.Time
 	ClaimedBy string // empty while nobody works on it
@@ -19,6 +20,7 @@ type QueueRow struct {
 // DelayedRow is a client's row of csto_delayed_entries.
 type DelayedRow struct {
 	UUID     amt.UUID
+	FQDN     string // of listings only; empty while unknown
 	Attempts int
 	Since    time.Time
 	Due      time.Time // when it is looked at again without a hello or an import
