@@ -2,15 +2,19 @@ package provision
 
 import (
 	"context"
+	"crypto/rsa"
 	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,13 +38,21 @@ type site struct {
 	ahead  time.Duration
 }
 
+// practice is a provisioning certificate. It is made once: RSA keys take long.
+var practice = sync.OnceValue(func() *cert.Made {
+	chain, err := cert.Make(cert.Spec{Suffix: "corp.example", Now: time.Now()})
+	if err != nil {
+		panic(err)
+	}
+	return chain
+})
+
 // newSite starts a client of a version whose hello the core has, with a profile.
 func newSite(t *testing.T, method amt.Method, version string, p profile.Profile) *site {
 	t.Helper()
 	s := &site{t: t}
 	clock := func() time.Time { return time.Now().Add(s.ahead) }
-	chain, err := cert.Make(cert.Spec{Suffix: "corp.example", Now: time.Now()})
-	s.must(err)
+	chain := practice()
 	v, err := amt.ParseVersion(version)
 	s.must(err)
 	f, err := fleet.New(fleet.Config{Count: 1, Method: method, Version: v, Stage: engine.In, First: netip.MustParseAddr("127.0.0.1"), Suffix: "corp.example", AnyPort: true,
@@ -60,7 +72,7 @@ func newSite(t *testing.T, method amt.Method, version string, p profile.Profile)
 	s.st, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "core.db"), store.Options{Now: clock})
 	s.must(err)
 	t.Cleanup(func() { _ = s.st.Close() })
-	s.fw = &Firmware{CA: ca.New(s.st, ca.Options{Now: clock}), Dial: s.dial, Settle: 20 * time.Second}
+	s.fw = &Firmware{CA: ca.New(s.st, ca.Options{Now: clock, NewKey: func() (*rsa.PrivateKey, error) { return chain.Key, nil }}), Dial: s.dial, Settle: 20 * time.Second}
 	server, err := chain.ServerPEM()
 	s.must(err)
 	file, err := cert.Read(server, amt.Secret{})
@@ -281,6 +293,79 @@ func TestTLSIsResumedAtEveryStep(t *testing.T) {
 	}
 	if cuts < 15 {
 		t.Errorf("only %d cuts: the test did not test", cuts)
+	}
+}
+
+// budget is a line to a client that is cut for good once so many writes went over it.
+type budget struct {
+	net.Conn
+	left *atomic.Int64
+}
+
+var errCut = errors.New("the line is cut")
+
+func (c budget) Write(b []byte) (int, error) {
+	if c.left.Add(-1) < 0 {
+		_ = c.Conn.Close()
+		return 0, errCut
+	}
+	return c.Conn.Write(b)
+}
+
+// A line that is cut at any message leaves a client that the next session brings to its end, with one
+// certificate that counts, whether its firmware makes keys or gets them.
+func TestTLSLineIsCutAnywhere(t *testing.T) {
+	step := 23
+	if os.Getenv("AMTMEDIC_LONG") == "1" {
+		step = 3 // with 1 it takes a minute
+	}
+	for _, c := range []struct {
+		method        amt.Method
+		version, mode string
+	}{{amt.PSK, "3.2.1", profile.TLSMutual}, {amt.PKI, "9.0", profile.TLSServer}} {
+		t.Run(c.version, func(t *testing.T) {
+			cuts := 0
+			for n := int64(1); ; n += int64(step) {
+				s := newSite(t, c.method, c.version, withTLS(c.mode))
+				j := s.job()
+				left := &atomic.Int64{}
+				left.Store(n)
+				s.fw.Settle = 2 * time.Second
+				s.fw.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+					if left.Load() <= 0 {
+						return nil, errCut
+					}
+					conn, err := s.dial(ctx, network, address)
+					if err != nil {
+						return nil, err
+					}
+					return budget{conn, left}, nil
+				}
+				_, err := s.configure(j)
+				if err == nil {
+					break
+				}
+				cuts++
+				s.fw.Dial, s.fw.Settle = s.dial, 20*time.Second
+				task, err := s.configure(j)
+				if err != nil {
+					t.Fatalf("cut at write %d: the next session: %v", n, err)
+				}
+				for user, password := range map[string]amt.Secret{"helpdesk": task.Users[0].Password, adminUser: task.Password} {
+					if err := s.logIn(task, user, password); err != nil {
+						t.Errorf("cut at write %d: %s: %v", n, user, err)
+					}
+				}
+				good, err := s.st.Certificates(t.Context(), store.CertificateQuery{UUID: j.UUID, Good: true})
+				if err != nil || len(good) != 1 {
+					t.Errorf("cut at write %d: %d certificates count, %v", n, len(good), err)
+				}
+			}
+			t.Logf("%d cuts", cuts)
+			if cuts < 50/step {
+				t.Errorf("only %d cuts: the test did not test", cuts)
+			}
+		})
 	}
 }
 
