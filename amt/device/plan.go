@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +23,10 @@ type Settings struct {
 	MEBx  amt.Secret // password of the local menu; empty leaves it
 	Admin Login      // administrator
 	TLS   *TLS       // nil leaves it
-	Users []User     // to be added or changed; others stay
-	Power string     // ID of a power policy; empty leaves it
+	Users []User     // to be added or changed
+	// OnlyUsers removes digest users that are not among Users. The firmware's own and those of a directory stay.
+	OnlyUsers bool
+	Power     string // ID of a power policy; empty leaves it
 	// PowerFor chooses the ID among the policies that the client offers, where Power is empty; an empty ID
 	// says that none fits. Nil leaves the policy.
 	PowerFor    func([]PowerPolicy) string
@@ -135,16 +138,9 @@ func Plan(d Device, s Settings) []Step {
 // rights are the steps that say what a provisioned client lets whom do.
 func (s *Settings) rights(d Device) []Step {
 	var out []Step
-	if len(s.Users) > 0 {
+	if len(s.Users) > 0 || s.OnlyUsers {
 		out = append(out, Step{Name: StepUsers, Text: "set the users", Secret: true, Lenient: missing("the users were not set: this firmware has no access list that can be reached"),
-			Do: func(ctx context.Context) error {
-				for _, u := range s.Users {
-					if err := twice(ctx, func() error { return d.SetUser(ctx, u) }); err != nil {
-						return err
-					}
-				}
-				return nil
-			}})
+			Do: func(ctx context.Context) error { return s.setUsers(ctx, d) }})
 	}
 	if s.Power != "" || s.PowerFor != nil {
 		out = append(out, Step{Name: StepPower, Text: "set the power policy", Lenient: missing("this firmware has no power policies to choose from, or none that fits"),
@@ -159,6 +155,30 @@ func (s *Settings) rights(d Device) []Step {
 			Do: func(ctx context.Context) error { return d.SetConsent(ctx, *s.Consent) }})
 	}
 	return out
+}
+
+func (s *Settings) setUsers(ctx context.Context, d Device) error {
+	for _, u := range s.Users {
+		if err := twice(ctx, func() error { return d.SetUser(ctx, u) }); err != nil {
+			return err
+		}
+	}
+	if !s.OnlyUsers {
+		return nil
+	}
+	have, err := d.Users(ctx)
+	if err != nil {
+		return err
+	}
+	for _, u := range have {
+		if u.Name == "" || slices.ContainsFunc(s.Users, func(w User) bool { return w.Name == u.Name }) {
+			continue
+		}
+		if err := d.RemoveUser(ctx, u.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setPower chooses among what the client offers.

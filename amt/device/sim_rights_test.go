@@ -173,3 +173,25 @@ func TestMutualAndRenewed(t *testing.T) {
 		})
 	}
 }
+
+// Users that the settings do not name go, where that is asked for; administrator and the named ones stay.
+func TestOnlyUsers(t *testing.T) {
+	b := simulate(t, amt.PSK, "6.0")
+	m := b.first()
+	s := b.settings(m, false)
+	d := device.NewWSMan(b.setup(m))
+	d.LogIn(s.Known...)
+	for _, name := range []string{"old", "older"} {
+		if err := d.SetUser(context30(t), device.User{Name: name, Password: amt.NewSecret("0ld-Passw0rd!"), Access: device.AnyAccess, Realms: []int{2}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.OnlyUsers = true
+	if _, err := device.Configure(context30(t), d, s, &notes{}); err != nil {
+		t.Fatalf("%v\n%s", err, strings.Join(b.asked, "\n"))
+	}
+	users, err := s.Reopen(s.Admin).Users(context30(t))
+	if err != nil || len(users) != 1 || users[0].Name != s.Users[0].Name {
+		t.Errorf("%+v, %v", users, err)
+	}
+}

@@ -57,6 +57,7 @@ func Check(p Profile) []amt.Problem {
 	c.password("mebx_password", p.MEBx)
 	c.tls(p.TLS)
 	c.acl(p.ACL)
+	c.oneOf("other_users", p.Others, Keep, Remove)
 	if p.Power == "" || len(p.Power) > 128 {
 		c.say(CodeValue, "power", "it takes %s, %s, %s, or the words of a policy of the firmware", Keep, PowerOn, PowerSleep)
 	}

@@ -37,6 +37,9 @@ const (
 	ExternalAuthority = "external" // ours, whose certificate a company's authority signed
 )
 
+// Remove takes users out of the access list that the profile does not name.
+const Remove = "remove"
+
 // Where the host name comes from.
 const FromFQDN = "fqdn"
 
@@ -67,6 +70,7 @@ type Profile struct {
 	MEBx        Password
 	TLS         TLS
 	ACL         []Entry
+	Others      string // users that are not in ACL: Keep or Remove
 	Power       string // Keep, PowerOn, PowerSleep, or the words of a policy of the firmware
 	HostName    string // FromFQDN or Keep
 	Redirection Redirection
@@ -150,8 +154,8 @@ const DefaultDays = 365
 // TLS off, everything else as the firmware has it.
 func Default(name string) Profile {
 	return Profile{Name: name, Method: AnyMethod, Network: Password{Rule: Random}, MEBx: Password{Rule: Auto},
-		TLS:   TLS{Mode: TLSOff, Authority: OwnAuthority, Days: DefaultDays},
-		Power: Keep, HostName: FromFQDN, Consent: Keep,
+		TLS:    TLS{Mode: TLSOff, Authority: OwnAuthority, Days: DefaultDays},
+		Others: Keep, Power: Keep, HostName: FromFQDN, Consent: Keep,
 		Redirection: Redirection{SOL: Leave, IDER: Leave, Listener: Leave},
 		Wired:       Wired{IP: Keep, Ping: Leave, RMCP: Leave}}
 }

@@ -44,6 +44,7 @@ func full(t testing.TB) Profile {
 	p.TLS = TLS{Mode: TLSMutual, Authority: ExternalAuthority, Days: 30, Plain: true, Local: true, Roots: []string{rootPEM(t, true)}, Names: []string{"corp.example"}}
 	p.ACL = []Entry{{User: "helpdesk", Access: "network", Realms: []int{2, 5}, Password: Password{Rule: Fixed, Value: amt.NewSecret("12345678aA!")}},
 		{User: "audit", Access: "any", Realms: []int{20, 24}, Password: Password{Rule: Random, Length: 12}}}
+	p.Others = Remove
 	p.Power, p.Consent = "Desktop: ON in S0", ConsentKVM
 	p.Redirection = Redirection{SOL: On, IDER: Off, Listener: On}
 	p.Wired = Wired{IP: Static, Address: "10.1.0.9", Mask: "255.255.255.0", Gateway: "10.1.0.1", DNS: []string{"10.1.0.53"}, Ping: Off, RMCP: On, Link: []string{"s0-ac", "sx-ac"}}
@@ -165,6 +166,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"mask with a hole", "name: a\nnetwork: {ip: static, mask: 255.0.255.0}\n", "line 2: network.mask value"},
 		{"link", "name: a\nnetwork: {link: [s3]}\n", "line 2: network.link[0] value"},
 		{"list for a value", "name: [a]\n", "line 1: name value"},
+		{"other users", "name: a\nother_users: all\n", "line 2: other_users value"},
 		{"consent", "name: a\nconsent: always\n", "line 2: consent value"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -126,7 +126,7 @@ func decode(n *node, p Profile) Document {
 	r.fields(n, "", map[string]field{
 		"name": r.text(&p.Name), "method": r.text(&p.Method),
 		"network_password": r.password(&p.Network), "mebx_password": r.password(&p.MEBx),
-		"tls": r.tls(&p.TLS), "acl": r.acl(&p.ACL),
+		"tls": r.tls(&p.TLS), "acl": r.acl(&p.ACL), "other_users": r.text(&p.Others),
 		"power": r.text(&p.Power), "host_name": r.text(&p.HostName), "consent": r.text(&p.Consent),
 		"redirection": r.group(map[string]field{
 			"sol": r.toggle(&p.Redirection.SOL), "ider": r.toggle(&p.Redirection.IDER), "listener": r.toggle(&p.Redirection.Listener)}),

@@ -16,6 +16,7 @@ type document struct {
 	MEBx        passwordForm   `json:"mebx_password" yaml:"mebx_password"`
 	TLS         tlsForm        `json:"tls" yaml:"tls"`
 	ACL         []entryForm    `json:"acl,omitempty" yaml:"acl,omitempty"`
+	Others      string         `json:"other_users" yaml:"other_users"`
 	Power       string         `json:"power" yaml:"power"`
 	HostName    string         `json:"host_name" yaml:"host_name"`
 	Redirection redirectionOut `json:"redirection" yaml:"redirection"`
@@ -70,8 +71,8 @@ func (p Profile) form(value func(Password) any) document {
 		return passwordForm{Rule: w.Rule, Length: w.Length, Characters: w.Characters, Value: value(w)}
 	}
 	d := document{Name: p.Name, Method: p.Method, Network: password(p.Network), MEBx: password(p.MEBx),
-		TLS:   tlsForm{Mode: p.TLS.Mode, Authority: p.TLS.Authority, Days: p.TLS.Days, Plain: p.TLS.Plain, Local: p.TLS.Local, Roots: p.TLS.Roots, Names: p.TLS.Names},
-		Power: p.Power, HostName: p.HostName, Consent: p.Consent,
+		TLS:    tlsForm{Mode: p.TLS.Mode, Authority: p.TLS.Authority, Days: p.TLS.Days, Plain: p.TLS.Plain, Local: p.TLS.Local, Roots: p.TLS.Roots, Names: p.TLS.Names},
+		Others: p.Others, Power: p.Power, HostName: p.HostName, Consent: p.Consent,
 		Redirection: redirectionOut(p.Redirection),
 		Wired: wiredForm{IP: p.Wired.IP, Address: p.Wired.Address, Mask: p.Wired.Mask, Gateway: p.Wired.Gateway, DNS: p.Wired.DNS,
 			Ping: p.Wired.Ping, RMCP: p.Wired.RMCP, Link: p.Wired.Link}}

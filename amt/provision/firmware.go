@@ -126,7 +126,7 @@ func detect(ctx context.Context, s *device.Session, p device.Progress) (device.D
 func (f *Firmware) settings(t Task, api device.API, known []device.Login) device.Settings {
 	host, domain, _ := strings.Cut(t.Properties.FQDN, ".")
 	s := device.Settings{UUID: t.Job.UUID, Hours: setupHours, Settle: f.Settle, Known: known,
-		Names: device.Names{Host: host, Domain: domain}, MEBx: t.MEBx, Users: t.Users,
+		Names: device.Names{Host: host, Domain: domain}, MEBx: t.MEBx, Users: t.Users, OnlyUsers: t.Profile.Others == profile.Remove,
 		Admin: device.Login{User: adminUser, Password: t.Password},
 		Reopen: func(logins ...device.Login) device.Device {
 			return device.New(api, device.Open(device.Options{Address: at(t, portPlain), Logins: logins, Dial: f.Dial}))
