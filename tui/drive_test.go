@@ -39,10 +39,14 @@ func newDriver(t *testing.T, o Options, w, h int) *driver {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
+	if o.Core == nil {
+		o.Core = testCore()
+	}
 	m, err := newModel(ctx, &o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = m.closeCore() })
 	m.clip.Out, m.clip.GOOS = io.Discard, "linux" // and no display: through the terminal
 	m.follow = func(*feed) tea.Cmd { return nil } // it would wait
 	m.wait = func(*feed, *wirepage.Page, int) tea.Cmd { return nil }

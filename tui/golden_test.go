@@ -50,7 +50,7 @@ func scenes() []scene {
 		{name: "log", walk: func() *fake { return newFake(rechecking()) }, keys: []string{"l"}},
 		{name: "help", walk: verdict, keys: []string{"?"}},
 		{name: "goto", walk: verdict, keys: []string{":", "type:e"}},
-	}, wireScenes()...)
+	}, append(wireScenes(), coreScenes()...)...)
 }
 
 func (s scene) open(t *testing.T, w, h int, change func(*Options)) *driver {

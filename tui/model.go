@@ -13,6 +13,7 @@ import (
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/page"
 	"amtmedic/tui/page/ask"
+	"amtmedic/tui/page/core"
 	"amtmedic/tui/page/evidence"
 	"amtmedic/tui/page/log"
 	"amtmedic/tui/page/read"
@@ -42,6 +43,8 @@ type model struct {
 	noticed string // what the case said last
 
 	failed error // why the first case could not be opened
+
+	core *core.Database // nil without one
 
 	follow func(f *feed) tea.Cmd // how a case is followed; tests look by themselves
 	// wait is how the next packets are waited for; tests bring them themselves.
@@ -284,6 +287,8 @@ func (m *model) intent(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case page.Choose:
 		return m.choose(msg.Choice)
+	case core.Msg:
+		return m.deliver(msg)
 	case page.Goto:
 		return m.goTo(msg.Name, msg.Arg)
 	case page.Back:
@@ -382,7 +387,8 @@ func (m *model) bundle() tea.Cmd {
 var places = []struct {
 	name string
 	open bool
-}{{"start", false}, {"practice", false}, {"open", false}, {"walk", true}, {"verdict", true}, {"evidence", true}, {"wire", true}, {"answer", true}, {"log", true}, {"explain", false}, {"help", false}}
+}{{"start", false}, {"practice", false}, {"open", false}, {"walk", true}, {"verdict", true}, {"evidence", true}, {"wire", true}, {"answer", true}, {"log", true}, {"explain", false}, {"help", false},
+	{"clients", false}, {"queue", false}, {"delayed", false}, {"keys", false}, {"serverlog", false}, {"settings", false}}
 
 // goTo opens a page by its name.
 func (m *model) goTo(name, arg string) tea.Cmd {
@@ -420,6 +426,8 @@ func (m *model) goTo(name, arg string) tea.Cmd {
 		m.help()
 	case "remedy":
 		return m.remedy(arg)
+	case "clients", "queue", "delayed", "keys", "serverlog", "settings":
+		return m.openCore(name, arg)
 	default:
 		m.note = fmt.Sprintf("there is no page %q", text.Clean(name))
 	}

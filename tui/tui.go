@@ -18,6 +18,7 @@ import (
 	"amtmedic/tui/clip"
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/page"
+	"amtmedic/tui/page/core"
 	wirepage "amtmedic/tui/page/wire"
 	"amtmedic/tui/theme"
 )
@@ -56,6 +57,9 @@ type Options struct {
 	// Open opens what was chosen; close (may be nil) is called when the case is left. The context
 	// ends with the case. Without Open the start page opens nothing.
 	Open func(ctx context.Context, c Choice) (w flow.Walker, close func() error, err error)
+	// Core is the database of a provisioning core, for its pages; nil when there are none here. The
+	// screen closes it.
+	Core *core.Database
 	// Title names a check, cause or symptom in a few words; Explain gives its offline page.
 	Title   func(id string) string
 	Explain func(id string) string
@@ -115,7 +119,7 @@ func Run(ctx context.Context, o Options) error {
 	_, err = p.Run()
 	cause := context.Cause(ctx)
 	stop()
-	if cerr := m.leave(); err == nil {
+	if cerr := errors.Join(m.leave(), m.closeCore()); err == nil {
 		err = cerr
 	}
 	if m.failed != nil {
@@ -181,7 +185,7 @@ func newModel(ctx context.Context, o *Options) (*model, error) {
 	if env.Explain == nil {
 		env.Explain = func(string) string { return "" }
 	}
-	m := &model{ctx: ctx, o: o, env: env, clip: clip.New(nil, getenv), follow: func(f *feed) tea.Cmd { return f.follow }}
+	m := &model{ctx: ctx, o: o, env: env, core: o.Core, clip: clip.New(nil, getenv), follow: func(f *feed) tea.Cmd { return f.follow }}
 	m.wait = func(f *feed, p *wirepage.Page, cursor int) tea.Cmd {
 		return func() tea.Msg { return f.next(p, cursor) }
 	}

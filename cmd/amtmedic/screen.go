@@ -96,7 +96,10 @@ func runScreen(e *env, args []string) (int, error) {
 		code, err := showPlain(e, w.(siteWalk).Walk)
 		return end(code, errors.Join(err, closeCase()))
 	}
-	return end(show(e, look, tui.Options{Start: startPage(), Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
+	first := startPage()
+	database := here.core()
+	first.Core = database != nil
+	return end(show(e, look, tui.Options{Start: first, Core: database, Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
 		return openChoice(ctx, c, here, *seed, *look.readOnly)
 	}}))
 }

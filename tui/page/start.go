@@ -21,6 +21,7 @@ type Start struct {
 	Recent   []string // latest cases in a few words each, newest first
 	Symptoms []Symptom
 	Faults   []Fault
+	Core     bool // there are pages of a provisioning core
 }
 
 // Kind is what a choice opens.

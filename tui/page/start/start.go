@@ -94,10 +94,14 @@ func (p *Page) choices() []row {
 	if n < len(p.data.Symptoms) {
 		rows = append(rows, row{text: fmt.Sprintf("Something else: search %d symptoms …", len(p.data.Symptoms)), filter: true})
 	}
-	return append(rows,
+	rows = append(rows,
 		row{text: "Walk the whole road, from firmware to provisioned", do: page.Choose{Choice: page.Choice{Kind: page.WholeRoad}}, gap: true},
 		row{text: "Practice: break something on this machine and find it", do: page.Goto{Name: "practice"}},
 		row{text: "Open a bundle from a colleague …", do: page.Goto{Name: "open"}})
+	if p.data.Core {
+		rows = append(rows, row{text: "The provisioning core: clients, queue, keys, log …", do: page.Goto{Name: "clients"}})
+	}
+	return rows
 }
 
 func symptomRow(s page.Symptom) row {

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"path/filepath"
+
+	"amtmedic/amt/store"
+	"amtmedic/diag/journal"
+	"amtmedic/tui/page/core"
+)
+
+// core names the database that the pages of the provisioning core show: the one of --db, else the one
+// beside the cases. Nothing is opened or made here. It is nil where neither can be named.
+func (o *siteOptions) core() *core.Database {
+	target := *o.db
+	if target == "" {
+		dir, err := journal.Dir()
+		if err != nil {
+			return nil
+		}
+		target = filepath.Join(dir, "core.db")
+	}
+	return core.NewDatabase(target, store.Options{KeyFile: *o.keyFile})
+}
