@@ -51,9 +51,9 @@ func Check(p Profile) []amt.Problem {
 		c.say(CodeValue, "name", "a name has 1 to 64 characters and no blank at its ends")
 	}
 	c.oneOf("method", p.Method, AnyMethod, PSKMethod, PKIMethod)
-	c.oneOf("network_password.rule", p.Network.Rule, Random, Fixed)
+	c.rule("network_password.rule", p.Network.Rule, Random, Fixed)
 	c.password("network_password", p.Network)
-	c.oneOf("mebx_password.rule", p.MEBx.Rule, Auto, Network, Random, Fixed, Keep)
+	c.rule("mebx_password.rule", p.MEBx.Rule, Auto, Network, Random, Fixed, Keep)
 	c.password("mebx_password", p.MEBx)
 	c.tls(p.TLS)
 	c.acl(p.ACL)
@@ -73,6 +73,14 @@ func Check(p Profile) []amt.Problem {
 	c.wired(p.Wired)
 	slices.SortStableFunc(c.found, func(a, b amt.Problem) int { return strings.Compare(a.Where, b.Where) })
 	return c.found
+}
+
+// rule wants one of the words, and does not quote what is there: somebody may have written the password
+// itself.
+func (c *checker) rule(where, value string, words ...string) {
+	if !slices.Contains(words, value) {
+		c.say(CodeValue, where, "it is not one of %s; a password itself goes to value, with the rule fixed", strings.Join(words, ", "))
+	}
 }
 
 func (c *checker) password(where string, p Password) {
@@ -197,7 +205,7 @@ func (c *checker) acl(entries []Entry) {
 				c.say(CodeTwice, fmt.Sprintf("%s.realms[%d]", where, n), "%s stands in the list twice", RealmName(r))
 			}
 		}
-		c.oneOf(where+".password.rule", e.Password.Rule, Random, Fixed)
+		c.rule(where+".password.rule", e.Password.Rule, Random, Fixed)
 		c.password(where+".password", e.Password)
 	}
 }

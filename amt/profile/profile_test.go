@@ -272,14 +272,25 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 			t.Errorf("%s was printed", s)
 		}
 	}
-	docs, err := ReadYAML([]byte("name: a\nnetwork_password: {rule: fixed, value: geheim1234}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range docs[0].Judge(nil) {
-		if strings.Contains(f.Text, "geheim") {
-			t.Errorf("a problem quotes the password: %s", f.Text)
+	for _, text := range []string{"{rule: fixed, value: geheim1234}", "geheim1234", "{rule: geheim1234}", "{rule: fixed, value: [geheim1234]}", "{rule: random, characters: geheim1234}"} {
+		for _, field := range []string{"network_password", "mebx_password", "acl:\n- password"} {
+			docs, err := ReadYAML([]byte("name: a\n" + field + ": " + text + "\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := docs[0].Judge(nil)
+			if len(found) == 0 {
+				t.Errorf("%s: %s was taken", field, text)
+			}
+			for _, f := range found {
+				if strings.Contains(f.Text+f.Where, "geheim") {
+					t.Errorf("a problem quotes the password: %s: %s", f.Where, f.Text)
+				}
+			}
 		}
+	}
+	if _, err := ReadJSON("p", `{"network_password":"geheim1234"}`); err == nil || strings.Contains(err.Error(), "geheim") {
+		t.Errorf("the error of a row: %v", err)
 	}
 	if _, err := ReadYAML([]byte("name: a\nnetwork_password: {rule: fixed, value: 'geheim1234\n")); err == nil || strings.Contains(err.Error(), "geheim") {
 		t.Errorf("the error quotes the file: %v", err)
