@@ -33,7 +33,7 @@ type discoverRun struct {
 }
 
 func runDiscoverNet(e *env, args []string) (int, error) {
-	fs := flags("discover TARGET... [--rate N] [--resume FILE] [--csv|--json], or: discover import FILE.csv")
+	fs := flags("discover [TARGET]... [--rate N] [--resume FILE] [--csv|--json], or: discover import FILE.csv")
 	r := &discoverRun{e: e, found: map[int]*discover.Host{}}
 	fs.IntVar(&r.opt.Rate, "rate", 500, "open at most `N` connections and send at most N pings a second, together")
 	fs.DurationVar(&r.opt.Timeout, "timeout", 2*time.Second, "wait so `LONG` for a connection, and again for its answer")
@@ -42,10 +42,13 @@ func runDiscoverNet(e *env, args []string) (int, error) {
 	fs.BoolVar(&r.json, "json", false, "print one JSON object a line")
 	words, err := parse(fs, args)
 	if err == nil {
-		err = checkDiscover(fs, r, words, *asCSV)
+		err = checkDiscover(fs, r, words, *asCSV, *resume)
 	}
 	if err != nil {
 		return exitUsage, err
+	}
+	if len(words) == 0 {
+		return discoverThis(e, thisHostWorld(), r.json, *asCSV)
 	}
 	if *resume != "" {
 		if r.state, err = discover.OpenState(*resume, r.targets); err != nil {
@@ -59,10 +62,10 @@ func runDiscoverNet(e *env, args []string) (int, error) {
 	return r.run()
 }
 
-func checkDiscover(fs *flag.FlagSet, r *discoverRun, words []string, asCSV bool) (err error) {
+func checkDiscover(fs *flag.FlagSet, r *discoverRun, words []string, asCSV bool, resume string) (err error) {
 	switch {
-	case len(words) == 0:
-		return misuse(fs, "discover takes names, addresses, ranges such as 10.1.0.1-10.1.0.99, and blocks such as 10.1.0.0/24")
+	case len(words) == 0 && resume != "":
+		return misuse(fs, "--resume goes with names, addresses, ranges such as 10.1.0.1-10.1.0.99, or blocks such as 10.1.0.0/24")
 	case r.opt.Rate < 1 || r.opt.Rate > 1_000_000:
 		return misuse(fs, "--rate is a number from 1 to 1000000")
 	case r.opt.Timeout < 10*time.Millisecond || r.opt.Timeout > time.Minute:

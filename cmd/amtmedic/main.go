@@ -58,6 +58,7 @@ func commands() []command {
 		{"ca", "the certificate authority of TLS profiles", runCA},
 		{"clients", "list the clients that said hello", runClients},
 		{"local", "this computer's own AMT, seen from its operating system", runLocal},
+		{"agent", "one-shot that a software delivery runs on many clients", runAgent},
 		{"discover", "find AMT on the network without credentials; import the names of clients", runDiscover},
 		{"serve", "the setup server: receive hellos, configure their clients", runServe},
 		{"sim", "simulated clients with hellos, ports and management, for tests and practice", runSim},
