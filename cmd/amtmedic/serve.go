@@ -161,6 +161,9 @@ func serve(e *env, st *store.Store, o serveOptions, fw *provision.Firmware, sour
 	}
 	log := slog.New(slog.NewJSONHandler(e.stdout, &slog.HandlerOptions{ReplaceAttr: utc}))
 	log.Info("ready", "listen", ln.Addr().String(), "db", st.Path(), "process", os.Getpid(), "provisions", !*o.receive)
+	if _, err := provision.CheckTLSMode(e.ctx, st); err != nil {
+		log.Warn("tls_mode and the default profile do not go together: its clients will wait with this reason", "err", err)
+	}
 	so := provision.Options{Log: log}
 	work := func() error { return nil }
 	if !*o.receive {
