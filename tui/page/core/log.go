@@ -43,7 +43,7 @@ func newLog(p *Page) tab {
 	}
 	t.about = func(r store.LogRow) []field {
 		word, role := p.severity(r.Severity)
-		return []field{{"", word, role}, {"code", p.hide(r.Code), theme.Plain}, {"client", p.logClient(r), theme.Plain}, {"", p.hide(r.Text), theme.Plain}}
+		return []field{{"", p.hide(r.Text), theme.Plain}, {"", word, role}, {"code", p.hide(r.Code), theme.Plain}, {"client", p.logClient(r), theme.Plain}}
 	}
 	t.copied = func(r store.LogRow) string {
 		word, _ := p.severity(r.Severity)

@@ -99,7 +99,7 @@ func (t *rows[R]) status() string {
 	}
 	at := t.table.Cursor() + 1
 	if t.table.Newest {
-		if at == 1 && t.only == 0 && t.search == nil {
+		if at == 1 {
 			return "following"
 		}
 		return fmt.Sprintf("%s back", thousands(at-1))
