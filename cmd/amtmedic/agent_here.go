@@ -29,7 +29,7 @@ func restartHello(ctx context.Context, dial mei.Dialer, poll time.Duration, dry 
 	h := host{link}
 	v, err := h.version(ctx)
 	if errors.Is(err, errSwitchedOff) {
-		return agentResult{Outcome: agentCannot, Text: errSwitchedOff.Error(), Next: "switch it on in the BIOS or MEBx, or with amtmedic mei enable where the firmware permits that"}, err
+		return agentResult{Outcome: agentCannot, Text: errSwitchedOff.Error(), Next: "switch it on in the BIOS or MEBx"}, err
 	}
 	if err != nil {
 		return failedME(err), err

@@ -20,7 +20,7 @@ var errNoPassword = errors.New("no password is known")
 
 // noPasswordHint also says what the local system account is: people ask for it.
 const noPasswordHint = "set AMTMEDIC_AMT_PASSWORD, or put the password into a file and name that with --password-file. " +
-	"It is the network password of AMT. There is also a local system account ($$OsAdmin) whose password the firmware gives to the system for setting AMT up on the spot: amtmedic never reads it to look at something"
+	"It is the network password of AMT. There is also a local system account ($$OsAdmin) whose password the firmware gives to the system for setting AMT up on the spot: it is never read here to look at something"
 
 // givenPassword gives the password of a file's first line, else of an environment variable.
 func givenPassword(e *env, file, variable string) (password amt.Secret, given bool, err error) {
