@@ -46,7 +46,7 @@ func newKeys(p *Page) tab {
 	}
 	t.about = func(r store.PIDRow) []field {
 		state, _ := used(r)
-		fields := []field{{"PID", p.pid(r.PID), theme.Plain}, {"", state[strings.IndexByte(state, ' ')+1:], theme.Plain}, {"client", client(r), theme.Plain}, {"changed", p.moment(r.Updated), theme.Plain}}
+		fields := []field{{"client", client(r), theme.Plain}, {"PID", p.pid(r.PID), theme.Plain}, {"", state[strings.IndexByte(state, ' ')+1:], theme.Plain}, {"changed", p.moment(r.Updated), theme.Plain}}
 		if c := p.counts; c != nil {
 			fields = append(fields, field{"in all", thousands(c.PIDs) + ", unused " + thousands(c.PIDsUnused), theme.Plain})
 		}
