@@ -71,7 +71,7 @@ func agentRestart(e *env, w agentWorld, args []string) (int, error) {
 	case *deadline < time.Second || *deadline > 24*time.Hour:
 		return exitUsage, misuse(fs, "--deadline is between 1s and 24h")
 	}
-	log, err := openAgentLog(*logName)
+	log, err := openAgentLog(*logName, "agent.log")
 	if err != nil && *logName != "" { // it was asked for: nothing is done without it
 		return exitUsage, &amt.Error{Op: "open log", Subject: plain(*logName), Err: err}
 	}
@@ -134,13 +134,14 @@ type agentLog struct{ name string }
 const maxAgentLog = 1 << 20
 
 // openAgentLog makes folder and file, so that what stands in the way is known before anything is done.
-func openAgentLog(name string) (*agentLog, error) {
+// Without a name it is the usual one in the folder of the cases.
+func openAgentLog(name, usual string) (*agentLog, error) {
 	if name == "" {
 		dir, err := journal.Dir()
 		if err != nil {
 			return nil, err
 		}
-		name = filepath.Join(dir, "agent.log")
+		name = filepath.Join(dir, usual)
 	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return nil, err
@@ -158,8 +159,8 @@ func openAgentLog(name string) (*agentLog, error) {
 }
 
 // add writes one line in one piece: several runs may write at the same time.
-func (l *agentLog) add(r agentResult) error {
-	b, err := json.Marshal(r)
+func (l *agentLog) add(line any) error {
+	b, err := json.Marshal(line)
 	if err != nil {
 		return err
 	}

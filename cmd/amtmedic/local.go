@@ -35,12 +35,16 @@ type localWorld struct {
 	openME        func(context.Context) (apf.Transport, error)
 	dial          func(ctx context.Context, network, address string) (net.Conn, error)
 	tunnel        apf.Options
+	owner         func(port int) (uid int, ok bool)            // who listens on a port; nil: not known
+	look          func(ctx context.Context, h *thisHost) error // asks the Management Engine; nil: there is none
 }
 
 // thisComputer is the world outside tests.
 func thisComputer() localWorld {
 	return localWorld{hosts: []string{"127.0.0.1", "::1"}, plain: device.PlainPort, secure: device.SecurePort,
-		dial: (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		dial:  (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		owner: listenOwner,
+		look:  func(ctx context.Context, h *thisHost) error { return lookAtME(ctx, mei.Dial(mei.Options{}), h) },
 		openME: func(ctx context.Context) (apf.Transport, error) {
 			c, err := mei.Open(ctx, mei.LME, mei.Options{})
 			if err != nil {

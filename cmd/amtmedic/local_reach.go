@@ -45,10 +45,13 @@ func (w localWorld) way(ctx context.Context, via string) (*localWay, error) {
 	u := &localUnreached{problems: []amt.Problem{}, hint: "start the Local Management Service, or run this as root or administrator so that the driver can be opened"}
 	if via != "tunnel" {
 		l, err := w.lms(ctx)
+		if err == nil && via == "" {
+			err = w.strange(l)
+		}
 		if err == nil {
 			return l, nil
 		}
-		u.problems = append(u.problems, amt.In("lms", "no-lms", "LMS does not listen on %d or %d: %v", w.plain, w.secure, err))
+		u.problems = append(u.problems, lmsProblem(w, err))
 	}
 	if via != "lms" {
 		l, err := w.tunnelWay(ctx)
@@ -61,6 +64,33 @@ func (w localWorld) way(ctx context.Context, via string) (*localWay, error) {
 		}
 	}
 	return nil, u
+}
+
+// takenError is a port that a user's program listens on.
+type takenError struct{ port, uid int }
+
+func (t *takenError) Error() string {
+	return fmt.Sprintf("port %d belongs to a program of user %d, and LMS runs as root: nothing is sent to it", t.port, t.uid)
+}
+
+// strange reports a program that cannot be LMS: it would be given what a log-in shows.
+func (w localWorld) strange(l *localWay) error {
+	if w.owner == nil {
+		return nil
+	}
+	for _, port := range l.ports {
+		if uid, ok := w.owner(port); ok && uid != 0 {
+			return &takenError{port, uid}
+		}
+	}
+	return nil
+}
+
+func lmsProblem(w localWorld, err error) amt.Problem {
+	if taken := (*takenError)(nil); errors.As(err, &taken) {
+		return amt.In("lms", "port-taken", "%v", taken)
+	}
+	return amt.In("lms", "no-lms", "LMS does not listen on %d or %d: %v", w.plain, w.secure, err)
 }
 
 // lms asks which ports of LMS take connections. Who listens there is not known: any program may.

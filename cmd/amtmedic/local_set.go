@@ -186,11 +186,16 @@ func applyLocal(e *env, f *localFlags, want *localWishes, changes []localChange)
 	if err := agreeLocal(e, *want.yes); err != nil {
 		return err
 	}
+	journal := openLocalJournal(e)
 	for _, c := range changes {
+		if err := journal.add("intent", c, nil); err != nil {
+			return fmt.Errorf("record the intent: %w", err)
+		}
 		ctx, cancel := context.WithTimeout(e.ctx, *f.timeout)
 		err := c.do(ctx)
 		cancel()
 		c.Done = err == nil
+		err = errors.Join(err, journal.add(map[bool]string{true: "done", false: "failed"}[c.Done], c, err))
 		if *f.json {
 			err = errors.Join(err, writeJSON(e.stdout, c))
 		} else if err == nil {

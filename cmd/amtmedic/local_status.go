@@ -84,7 +84,7 @@ func localStatusRun(e *env, w localWorld, args []string) (int, error) {
 		}
 		return code, err
 	}
-	if st.Via != "" {
+	if st.Via != "" || st.AMTVersion != "" {
 		if werr := st.print(e.stdout); werr != nil {
 			return exitFound, werr
 		}
@@ -95,6 +95,7 @@ func localStatusRun(e *env, w localWorld, args []string) (int, error) {
 // gather asks for one thing after the other; the first thing that cannot be had at all ends it.
 func (st *localStatus) gather(ctx context.Context, e *env, w localWorld, f *localFlags, trust localTrust) (int, error) {
 	const op = "ask the local AMT"
+	st.fromME(ctx, w)
 	fw, err := w.reach(ctx, *f.via, trust)
 	if fw != nil {
 		defer func() { _ = fw.Close() }()
@@ -110,7 +111,10 @@ func (st *localStatus) gather(ctx context.Context, e *env, w localWorld, f *loca
 		st.Problems = append(st.Problems, amt.In("server", "no-answer", "the port does not answer as a web server: %v", err))
 		return exitUndecided, &amt.Error{Op: op, Err: fmt.Errorf("port %d does not answer as a web server: %w", fw.port, err), Hint: "does another program than LMS own the port? --via tunnel goes past it"}
 	}
-	st.Server, st.AMTVersion = plain(server), version.String()
+	st.Server = plain(server)
+	if !version.IsZero() {
+		st.AMTVersion = version.String()
+	}
 	login, ok, err := f.login(e)
 	if err != nil {
 		return exitUsage, err
@@ -130,6 +134,15 @@ func (st *localStatus) gather(ctx context.Context, e *env, w localWorld, f *loca
 		return exitUndecided, nil
 	}
 	return exitOK, nil
+}
+
+// fromME takes what the Management Engine tells without a log-in, where it can be asked.
+func (st *localStatus) fromME(ctx context.Context, w localWorld) {
+	var h thisHost
+	if w.look == nil || w.look(ctx, &h) != nil {
+		return
+	}
+	st.AMTVersion, st.UUID, st.ProvState = h.AMTVersion, h.UUID, h.State
 }
 
 // note says what the way itself is worth.
@@ -253,7 +266,9 @@ func (st *localStatus) print(out io.Writer) error {
 			fmt.Fprintf(w, "%s\t%s\n", name, plain(value))
 		}
 	}
-	line("reached through", map[string]string{"lms": "LMS", "tunnel": "a tunnel of the Management Engine interface"}[st.Via]+", port "+strconv.Itoa(st.Port)+map[bool]string{true: " with TLS"}[st.TLS])
+	if st.Via != "" {
+		line("reached through", map[string]string{"lms": "LMS", "tunnel": "a tunnel of the Management Engine interface"}[st.Via]+", port "+strconv.Itoa(st.Port)+map[bool]string{true: " with TLS"}[st.TLS])
+	}
 	if c := st.Certificate; c != nil {
 		line("certificate", c.Subject+", issued by "+c.Issuer+", until "+c.NotAfter.Format("2006-01-02"))
 		line("its SHA-256", c.SHA256)

@@ -235,8 +235,45 @@ func TestLocalNothingThere(t *testing.T) {
 	}
 }
 
+// A port that a user's program holds is not LMS: nothing is sent there unless that is asked for.
+func TestLocalPortOfAUser(t *testing.T) {
+	p := newLocalPC(t, "9.0.0")
+	w := p.lms
+	w.owner = func(port int) (int, bool) { return 1001, port == w.plain }
+	code, out, told := localRun(t, p.lms, p.password, "status", "--json")
+	if code != exitOK {
+		t.Fatalf("exit %d\n%s%s", code, out, told)
+	}
+	code, out, told = localRun(t, w, p.password, "status", "--json")
+	if code != exitUndecided || !strings.Contains(out, `"port-taken"`) || !strings.Contains(told, "belongs to a program of user 1001") || strings.Contains(out, p.uuid) {
+		t.Errorf("exit %d\n%s%s", code, out, told)
+	}
+	if code, out, told = localRun(t, w, p.password, "status", "--json", "--via", "lms"); code != exitOK || !strings.Contains(out, p.uuid) {
+		t.Errorf("asked for: exit %d\n%s%s", code, out, told)
+	}
+	w.owner = func(int) (int, bool) { return 0, true }
+	if code, out, told = localRun(t, w, p.password, "status", "--json"); code != exitOK {
+		t.Errorf("of root: exit %d\n%s%s", code, out, told)
+	}
+}
+
+// What the Management Engine tells needs no log-in.
+func TestLocalStatusFromTheME(t *testing.T) {
+	t.Setenv("AMTMEDIC_AMT_PASSWORD", "")
+	_ = os.Unsetenv("AMTMEDIC_AMT_PASSWORD")
+	w := localWorld{hosts: []string{"127.0.0.1"}, plain: 1, secure: 2, dial: (&net.Dialer{}).DialContext,
+		openME: func(context.Context) (apf.Transport, error) { return nil, errors.New("held by another program") },
+		look:   func(ctx context.Context, h *thisHost) error { return lookAtME(ctx, newFakeME(ansIn, ansPKI).dial, h) }}
+	code, out, told := localRun(t, w, "", "status", "--json")
+	if code != exitUndecided || !strings.Contains(out, `"prov_state":"in"`) || !strings.Contains(out, `"amt_version":"3.2.1"`) || !strings.Contains(told, "held by another program") {
+		t.Errorf("exit %d\n%s%s", code, out, told)
+	}
+}
+
 // Settings are changed after agreement only, and again only when they differ.
 func TestLocalSet(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("AMTMEDIC_HOME", home)
 	p := newLocalPC(t, "9.0.0")
 	change := []string{"set", "--name", "pc99.corp.example", "--sol", "off", "--ping", "off"}
 	code, out, told := localRun(t, p.tunnel, p.password, change...)
@@ -251,6 +288,10 @@ func TestLocalSet(t *testing.T) {
 		t.Fatalf("exit %d\n%s%s", code, out, told)
 	}
 	readJSONDoc(t).check(t, "local set", []byte(out))
+	log, err := os.ReadFile(filepath.Join(home, "local.log"))
+	if n := strings.Count(string(log), "\n"); err != nil || n < 4 || strings.Count(string(log), `"stage":"intent"`)*2 != n || strings.Count(string(log), `"stage":"done"`)*2 != n {
+		t.Errorf("%v\n%s", err, log)
+	}
 	_, out, _ = localRun(t, p.lms, p.password, "status", "--json")
 	if !strings.Contains(out, `"fqdn":"pc99.corp.example"`) || !strings.Contains(out, `"sol":false`) || !strings.Contains(out, `"ping":false`) {
 		t.Errorf("%s", out)
