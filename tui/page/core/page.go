@@ -433,11 +433,10 @@ func (p *Page) bar() string {
 			if n, ok := p.countOf(t); counts && ok {
 				s += " " + thousands(n)
 			}
-			switch {
-			case i == p.at && p.env.Theme.ASCII, i == p.at:
+			if i == p.at {
 				line += p.env.Paint(theme.Selected, "["+s+"]")
-			default:
-				line += p.env.Paint(theme.Muted, " "+s+" ")
+			} else {
+				line += " " + p.env.Paint(theme.Muted, s) + " "
 			}
 		}
 		return line

@@ -104,18 +104,20 @@ func (t *Table[R]) line(i int, cols []Column[R], widths []int, l Look) string {
 		var one strings.Builder
 		s, role := c.Cell(row)
 		cell(&one, s, widths[k], l.gap(k, len(cols)), c.Right)
-		switch s := one.String(); {
+		whole := one.String()
+		s = strings.TrimRight(whole, " ") // spaces are not painted: those at the end of a line go
+		rest := whole[len(s):]
+		switch {
 		case on:
-			b.WriteString(l.Theme.Paint(theme.Selected, s))
+			s = l.Theme.Paint(theme.Selected, s)
 		case l.Match != "" && l.Theme.Match(s, l.Match) != s:
-			b.WriteString(l.Theme.Match(s, l.Match))
-		case role == theme.Plain:
-			b.WriteString(s)
+			s = l.Theme.Match(s, l.Match)
 		default:
-			b.WriteString(l.Theme.Paint(role, s))
+			s = l.Theme.Paint(role, s)
 		}
+		b.WriteString(s + rest)
 	}
-	return " " + l.Theme.Pointer(on) + " " + b.String()
+	return " " + l.Theme.Pointer(on) + " " + strings.TrimRight(b.String(), " ")
 }
 
 // gap is what follows column i of n; nothing behind the last one.
