@@ -22,6 +22,7 @@ var pageScreens = map[string]string{
 	"lab":      "rc-amt-disabled/pc",
 	"wire":     "../TestWirePage/replay/lines",
 	"hello":    "../TestWirePage/replay/hello",
+	"delayed":  "../TestCorePages/80x24/delayed",
 }
 
 // screenMark is the mark of a screen, and the fenced block behind it if one is there already.
