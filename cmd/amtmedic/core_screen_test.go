@@ -63,7 +63,7 @@ func coreLook(w, h int) func(t *testing.T, command string) {
 		x.shows("client")
 		x.keys("Escape")
 		x.until("9 of 9", "▸ ! delayed")
-		for _, p := range []struct{ name, until string }{{"queue", "1 of 2,000"}, {"delayed", "▸ Mar 02 09:00"}, {"keys", "· unused"}, {"log", "following"}, {"server", "7 settings"}} {
+		for _, p := range []struct{ name, until string }{{"queue", "1 of 2,000"}, {"delayed", "▸ Nov 25 09:00"}, {"keys", "· unused"}, {"log", "following"}, {"server", "7 settings"}} {
 			x.keys("Tab")
 			x.until(p.until)
 			x.shows(p.name)

@@ -18,7 +18,7 @@ import (
 )
 
 // Start is the moment of the first row.
-var Start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+var Start = time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
 
 // UUID is that of client i, from 0.
 func UUID(i int) amt.UUID {

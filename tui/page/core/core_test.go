@@ -84,7 +84,7 @@ func driveAt(t *testing.T, path, name string, w, h int) *driver {
 			t.Error(err)
 		}
 	})
-	d := &driver{t: t, clock: time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)}
+	d := &driver{t: t, clock: time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)}
 	db.Tick = func(time.Duration, func(time.Time) tea.Msg) tea.Cmd { d.ticks++; return nil }
 	d.p = New(t.Context(), env, db, name)
 	d.p.now = func() time.Time { return d.clock }

@@ -57,7 +57,7 @@ func TestEveryPage(t *testing.T) {
 func TestQueueAndDelayed(t *testing.T) {
 	d := drive(t, full, "queue").want("◐ working", "core-1", "attempts")
 	d.keys("/", "type:4c4c4544-0007").want("1 of 1")
-	d = drive(t, full, "delayed").want("rc-script-error", "due", "2026-03-02 09:00:28")
+	d = drive(t, full, "delayed").want("rc-script-error", "due", "2026-11-25 09:00:28")
 	d.keys("x")
 	if g, ok := d.sent[len(d.sent)-1].(page.Goto); !ok || g.Name != "explain" || g.Arg != "rc-script-error" {
 		t.Errorf("x asks for %+v", d.sent)
@@ -232,7 +232,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestLog(t *testing.T) {
 	path := copied(t)
-	d := drive(t, path, "serverlog").want("following", "▸ 2026-03-02 11:16:39 !")
+	d := drive(t, path, "serverlog").want("following", "▸ 2026-11-25 11:16:39 !")
 	d.keys("v").want("only warnings and errors").lacks("provisioned").keys("v").want("only errors").lacks(" w ").keys("v")
 	d.keys("/", "type:script").want("rc-script-error").lacks("rc-pid-unknown").keys("esc")
 	change(t, path, func(st *store.Store) error {
