@@ -65,6 +65,12 @@ func Connect(ctx context.Context, tr Transport, o Options) (*Tunnel, error) {
 		return nil, fmt.Errorf("the driver takes messages of at most %d bytes, %d are needed", t.max, minMessage)
 	}
 	t.life, t.end = context.WithCancel(context.Background())
+	// Our version leaves first, whatever the firmware has said already.
+	if err := t.send(ProtocolVersion{Major: 1, Trigger: TriggerLME}); err != nil {
+		t.end()
+		_ = tr.Close()
+		return nil, err
+	}
 	go t.read()
 	if err := t.greet(ctx); err != nil {
 		_ = t.Close()
@@ -73,13 +79,10 @@ func Connect(ctx context.Context, tr Transport, o Options) (*Tunnel, error) {
 	return t, nil
 }
 
-// greet sends our version and waits until the firmware has offered its ports.
+// greet waits until the firmware has offered its ports.
 func (t *Tunnel) greet(parent context.Context) error {
 	ctx, cancel := context.WithTimeout(parent, t.o.Greeting)
 	defer cancel()
-	if err := t.send(ProtocolVersion{Major: 1, Trigger: TriggerLME}); err != nil {
-		return err
-	}
 	ok := func() bool { return t.forward && (t.ports[PlainPort] || t.ports[SecurePort]) }
 	if err := t.until(ctx, ok); err != nil {
 		return t.silence(parent, err)
