@@ -17,7 +17,9 @@ import (
 	"github.com/charmbracelet/x/vt"
 	"github.com/creack/pty"
 
+	"amtmedic/amt/store"
 	"amtmedic/diag/flow"
+	"amtmedic/tui/page/core"
 )
 
 // TestMain turns the test program into the workstation when a test starts it on a terminal.
@@ -48,6 +50,10 @@ func TestMain(m *testing.M) {
 			}
 		}()
 		report(Run(context.Background(), realOptions(f)))
+	case "core":
+		o := realOptions(nil)
+		o.Core = core.NewDatabase(os.Getenv("AMTMEDIC_TEST_CORE"), store.Options{})
+		report(Run(context.Background(), o))
 	case "wire":
 		report(watchFile(os.Getenv("AMTMEDIC_TEST_PACKETS")))
 	case "cancelled":
