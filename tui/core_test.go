@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,16 @@ func coreAt(path string) *core.Database {
 	db.Name = "core.db"
 	db.Tick = func(time.Duration, func(time.Time) tea.Msg) tea.Cmd { return nil }
 	return db
+}
+
+// ownCore gives a test a small database that it may change.
+func ownCore(t *testing.T) func(o *Options) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "core.db")
+	if err := storetest.Fill(t.Context(), path, 200); err != nil {
+		t.Fatal(err)
+	}
+	return func(o *Options) { o.Core = coreAt(path) }
 }
 
 // coreScenes are the pages of the provisioning core.
@@ -116,4 +127,24 @@ func TestCoreDoesNotWait(t *testing.T) {
 	d.want("opening core.db")
 	d.run(cmd)
 	d.want("1 of 10,000")
+}
+
+// TestCoreFuzz presses keys at random on every page of the core, and changes the size of the window.
+func TestCoreFuzz(t *testing.T) {
+	keys := []string{"enter", "enter", "esc", "up", "down", "tab", "pgdown", "pgup", "home", "end", "/", "type:pc-001", "type:yes", "type:db", "v", "r", "p", "i", "x", "y", " ", "1", "3", "5", "6", "backspace", "H", "?"}
+	for n, s := range coreScenes() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			rnd := rand.New(rand.NewPCG(uint64(n), 7))
+			d := s.open(t, 80, 24, ownCore(t))
+			for range 150 {
+				if rnd.IntN(5) == 0 {
+					d.send(tea.WindowSizeMsg{Width: 1 + rnd.IntN(210), Height: 1 + rnd.IntN(60)})
+				} else {
+					d.keys(keys[rnd.IntN(len(keys))])
+				}
+				d.fits()
+			}
+		})
+	}
 }

@@ -56,7 +56,7 @@ func TestResizeFuzz(t *testing.T) {
 			t.Parallel()
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			all := scenes()
-			d := all[rnd.IntN(len(all))].open(t, 80, 24, nil)
+			d := all[rnd.IntN(len(all))].open(t, 80, 24, ownCore(t))
 			for range 250 {
 				if rnd.IntN(3) == 0 {
 					d.m.Update(tea.WindowSizeMsg{Width: rnd.IntN(210), Height: rnd.IntN(70)})
