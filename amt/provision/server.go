@@ -65,6 +65,7 @@ const (
 
 	EventProvisioned Kind = "provisioned" // a client is configured, and a log-in with its new password was seen
 	EventDelayed     Kind = "delayed"     // a configuration did not succeed; Err tells why
+	EventLeaseLost   Kind = "lease-lost"  // another worker had the client by the time that its configuration ended
 )
 
 // Event is something that happened at the server. Fields that do not apply are zero.
@@ -76,6 +77,8 @@ type Event struct {
 	PID     amt.PID
 	Outcome store.Outcome // of a hello
 	Err     error         // of an error
+	Took    time.Duration // of a configuration
+	Hello   int           // of a configuration: version of the hello, 2 psk, 3 pki
 }
 
 // Options change how a server works. The zero value is good.

@@ -217,16 +217,17 @@ func (w *Worker) do(ctx context.Context, j store.Job) {
 		err = w.st.Finish(keep, j, store.Done{FQDN: t.Properties.FQDN, Version: r.Version, Profile: t.Profile.Name, Password: r.Password, Text: text})
 		if err == nil {
 			log.Info("provisioned", "fqdn", t.Properties.FQDN, "seconds", time.Since(begun).Seconds(), "notes", r.Notes)
-			w.o.OnEvent(Event{Kind: EventProvisioned, At: time.Now(), UUID: j.UUID, PID: j.PID})
+			w.o.OnEvent(Event{Kind: EventProvisioned, At: time.Now(), UUID: j.UUID, PID: j.PID, Took: time.Since(begun), Hello: j.Kind})
 			return
 		}
 	}
-	w.delay(keep, log, j, err)
+	w.delay(keep, log, j, err, time.Since(begun))
 }
 
 // delay keeps why a client could not be configured.
-func (w *Worker) delay(ctx context.Context, log *slog.Logger, j store.Job, err error) {
+func (w *Worker) delay(ctx context.Context, log *slog.Logger, j store.Job, err error, took time.Duration) {
 	if errors.Is(err, store.ErrLeaseLost) {
+		w.o.OnEvent(Event{Kind: EventLeaseLost, At: time.Now(), UUID: j.UUID, PID: j.PID, Err: err, Took: took, Hello: j.Kind})
 		log.Warn("another worker has this client by now", "err", err)
 		return
 	}
@@ -243,7 +244,7 @@ func (w *Worker) delay(ctx context.Context, log *slog.Logger, j store.Job, err e
 	if err := w.st.Delay(ctx, j, ref.reason(), text, wait); err != nil {
 		log.Error("the reason could not be kept", "err", err)
 	}
-	w.o.OnEvent(Event{Kind: EventDelayed, At: time.Now(), UUID: j.UUID, PID: j.PID, Err: err})
+	w.o.OnEvent(Event{Kind: EventDelayed, At: time.Now(), UUID: j.UUID, PID: j.PID, Err: err, Took: took, Hello: j.Kind})
 }
 
 // unforeseen gives a reason to what is no Refusal: the database, the clock, or a fault of ours.

@@ -60,6 +60,7 @@ const (
 // at will: a client has at most one entry, in the queue or among the delayed ones.
 func (s *Store) RecordHello(ctx context.Context, h Hello) (Outcome, error) {
 	var out Outcome
+	begun := time.Now()
 	err := s.write(ctx, func(t *tx) error {
 		r := recording{t: t, h: h, uuid: h.UUID.String(), now: s.now().UnixMicro()}
 		if err := r.run(); err != nil {
@@ -71,6 +72,7 @@ func (s *Store) RecordHello(ctx context.Context, h Hello) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, &amt.Error{Op: "record hello", Subject: h.UUID.String(), Err: err}
 	}
+	s.w.observer.hello(begun)
 	return out, nil
 }
 

@@ -21,6 +21,8 @@ type writer struct {
 	turn  chan *session // those that nobody uses
 	wait  chan *request
 	count int
+
+	observer watched
 }
 
 // session is a connection with the statements that were prepared on it. Whoever took it from
@@ -130,6 +132,8 @@ func (s *session) commitWaiting() {
 				r.err = s.alone(r)
 			}
 		}
+	} else {
+		s.w.observer.committed(len(batch))
 	}
 	for _, r := range batch {
 		close(r.done)

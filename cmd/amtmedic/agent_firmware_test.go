@@ -14,6 +14,7 @@ import (
 
 	"amtmedic/amt"
 	"amtmedic/amt/mei"
+	"amtmedic/amt/store"
 )
 
 // Answers of the host interface (local-mei 2.6), of an AMT 3.2.1.
@@ -233,7 +234,7 @@ func TestDiscoverThisComputer(t *testing.T) {
 		readJSONDoc(t).check(t, "discover without a target", []byte(out))
 	}
 	code, out, _ := run(world(newFakeME(ansPost), nil), false, true)
-	if rows, problems, err := readMap([]byte(out)); code != exitOK || err != nil || len(problems) != 0 || len(rows) != 1 || rows[0].FQDN != "pc17.corp.example" {
+	if rows, problems, err := store.ReadMap([]byte(out)); code != exitOK || err != nil || len(problems) != 0 || len(rows) != 1 || rows[0].FQDN != "pc17.corp.example" {
 		t.Errorf("exit %d, %v, %v\n%s", code, problems, err, out)
 	}
 	code, out, told := run(world(nil, &amt.Error{Op: "x", Err: mei.ErrNoDriver, Hint: "load it"}), true, false)

@@ -1,12 +1,7 @@
 package main
 
 import (
-	"bytes"
-	"encoding/csv"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"amtmedic/amt"
 	"amtmedic/amt/store"
@@ -41,15 +36,15 @@ func runDiscoverImport(e *env, args []string) (int, error) {
 		return exitUsage, err
 	}
 	if len(words) != 1 {
-		return exitUsage, misuse(fs, "discover import takes one file with the header %s, - is standard input", mapHeader)
+		return exitUsage, misuse(fs, "discover import takes one file with the header %s, - is standard input", store.MapHeader)
 	}
 	raw, err := readInput(e, words[0])
 	if err != nil {
 		return exitUsage, &amt.Error{Op: "read UUID map", Subject: plain(words[0]), Err: err}
 	}
-	rows, problems, err := readMap(raw)
+	rows, problems, err := store.ReadMap(raw)
 	if err != nil {
-		return exitUsage, &amt.Error{Op: "read UUID map", Subject: plain(words[0]), Err: err, Hint: "the first line is " + mapHeader}
+		return exitUsage, &amt.Error{Op: "read UUID map", Subject: plain(words[0]), Err: err, Hint: "the first line is " + store.MapHeader}
 	}
 	st, err := db.open(e)
 	if err != nil {
@@ -82,77 +77,4 @@ func reportMapImport(e *env, sum store.MapImport, problems []amt.Problem, asJSON
 		fmt.Fprintf(e.stdout, "%s waited for these names and went to the queue\n", count(out.Promoted, "client"))
 	}
 	return code, err
-}
-
-const mapHeader = "uuid,fqdn,profile"
-
-// readMap reads a UUID map. The error is a file without its header; lines with a problem are left
-// out and named.
-func readMap(raw []byte) (rows []store.MapRow, problems []amt.Problem, err error) {
-	cr := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
-	cr.FieldsPerRecord, cr.TrimLeadingSpace = -1, true
-	head, err := cr.Read()
-	if err != nil || len(head) < 2 || !strings.EqualFold(strings.TrimSpace(head[0]), "uuid") || !strings.EqualFold(strings.TrimSpace(head[1]), "fqdn") {
-		return nil, nil, errors.New("it is no UUID map")
-	}
-	problems = []amt.Problem{}
-	seen := map[amt.UUID]int{}
-	for {
-		fields, err := cr.Read()
-		if errors.Is(err, io.EOF) {
-			return rows, problems, nil
-		}
-		var syntax *csv.ParseError
-		if errors.As(err, &syntax) {
-			problems = append(problems, amt.In(fmt.Sprintf("line %d", syntax.StartLine), "line", "%v", syntax.Err))
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		n, _ := cr.FieldPos(0)
-		row, err := mapRow(fields)
-		if first, twice := seen[row.UUID]; err == nil && twice {
-			err = fmt.Errorf("UUID %s stands in line %d already", row.UUID, first)
-		}
-		if err != nil {
-			problems = append(problems, amt.In(fmt.Sprintf("line %d", n), "line", "%v", err))
-			continue
-		}
-		seen[row.UUID] = n
-		rows = append(rows, row)
-	}
-}
-
-func mapRow(fields []string) (store.MapRow, error) {
-	row := store.MapRow{Source: "import"}
-	if len(fields) < 2 {
-		return row, errors.New("UUID and FQDN were expected")
-	}
-	var err error
-	if row.UUID, err = amt.ParseUUID(strings.Trim(strings.TrimSpace(fields[0]), "{}")); err != nil {
-		return row, err
-	}
-	row.FQDN = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(fields[1]), "."))
-	if err := hostName(row.FQDN); err != nil {
-		return row, err
-	}
-	if len(fields) > 2 {
-		row.Profile = strings.TrimSpace(fields[2])
-	}
-	return row, nil
-}
-
-// hostName says why s cannot be the name of a computer (RFC 1123; the underscore is seen in the field).
-func hostName(s string) error {
-	if s == "" || len(s) > 253 {
-		return fmt.Errorf("an FQDN has 1 to 253 characters, this one has %d", len(s))
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		bad := strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != ""
-		if bad || label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return fmt.Errorf("%q is not the name of a computer", plain(s))
-		}
-	}
-	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"amtmedic/amt"
 	"amtmedic/amt/mei"
+	"amtmedic/amt/store"
 )
 
 // thisHost is what discover without a target tells of this computer: the row of the UUID map, and the
@@ -104,7 +105,7 @@ func searchDomain(name string) string {
 		words := strings.Fields(sc.Text())
 		if len(words) > 1 && (words[0] == "search" || words[0] == "domain") {
 			d := strings.ToLower(strings.Trim(words[1], "."))
-			if hostName(d) == nil {
+			if store.HostName(d) == nil {
 				return d
 			}
 		}
@@ -119,7 +120,7 @@ func (h *thisHost) write(e *env, asJSON, asCSV bool) error {
 		return writeJSON(e.stdout, h)
 	case asCSV:
 		w := csv.NewWriter(e.stdout)
-		_ = w.Write(strings.Split(mapHeader, ","))
+		_ = w.Write(strings.Split(store.MapHeader, ","))
 		if h.UUID != "" && h.FQDN != "" {
 			_ = w.Write([]string{h.UUID, h.FQDN, ""})
 		}

@@ -12,6 +12,7 @@ import (
 
 	"amtmedic/amt"
 	"amtmedic/amt/device"
+	"amtmedic/amt/store"
 )
 
 // localChange is a line of local set: a setting, what it is and what it is to be.
@@ -79,7 +80,7 @@ func (l *localWishes) check(fs *flag.FlagSet) error {
 		return misuse(fs, "local set takes at least one setting to change")
 	}
 	if *l.name != "" {
-		if err := hostName(strings.ToLower(*l.name)); err != nil {
+		if err := store.HostName(strings.ToLower(*l.name)); err != nil {
 			return misuse(fs, "--name: %v", err)
 		}
 	}

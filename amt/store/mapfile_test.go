@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"strings"
@@ -21,7 +21,7 @@ func TestReadMap(t *testing.T) {
 		{"impossible name", "uuid,fqdn,profile\n" + good + ",pc 1,\n" + good + ",-pc1.corp,\n" + good + ",pc1..corp,\n", 0, "line 2 line 3 line 4"},
 		{"broken quotes, then a good line", "uuid,fqdn,profile\na\"b,c\n" + good + ",pc1,\n", 1, "line 2"},
 	} {
-		rows, problems, err := readMap([]byte(c.in))
+		rows, problems, err := ReadMap([]byte(c.in))
 		var where []string
 		for _, p := range problems {
 			where = append(where, p.Where)
@@ -34,7 +34,7 @@ func TestReadMap(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "\n", "id,pid,pps\n", "fqdn,uuid\n"} {
-		if _, _, err := readMap([]byte(bad)); err == nil {
+		if _, _, err := ReadMap([]byte(bad)); err == nil {
 			t.Errorf("%q was taken as a UUID map", bad)
 		}
 	}
@@ -44,10 +44,10 @@ func FuzzReadMap(f *testing.F) {
 	f.Add([]byte("uuid,fqdn,profile\n4c4c4544-0058-3910-8059-b7c04f4b5a31,pc1.corp.example,default\n"))
 	f.Add([]byte("uuid,fqdn\n\"a\nb\",c\n\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		rows, _, err := readMap(b)
+		rows, _, err := ReadMap(b)
 		seen := map[amt.UUID]bool{}
 		for _, r := range rows {
-			if err != nil || seen[r.UUID] || hostName(r.FQDN) != nil {
+			if err != nil || seen[r.UUID] || HostName(r.FQDN) != nil {
 				t.Errorf("%+v %v", r, err)
 			}
 			seen[r.UUID] = true
