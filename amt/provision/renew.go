@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -93,41 +94,62 @@ func (r *Renewer) Renew(ctx context.Context, u amt.UUID) (Renewed, error) {
 
 // task gathers what is known of a provisioned client, with its good certificates.
 func (r *Renewer) task(ctx context.Context, u amt.UUID) (Task, []store.Certificate, error) {
-	c, ok, err := r.Store.Client(ctx, u)
+	t, have, err := provisioned(ctx, r.Store, store.Job{UUID: u})
+	if err == nil && len(have) == 0 {
+		err = fmt.Errorf("renew the certificate of %s: %w", u, ErrNoTLS)
+	}
+	return t, have, err
+}
+
+// provisioned gathers what is known of the provisioned client of a job, with its good certificates.
+func provisioned(ctx context.Context, st *store.Store, j store.Job) (Task, []store.Certificate, error) {
+	c, ok, err := st.Client(ctx, j.UUID)
 	if err != nil {
 		return Task{}, nil, err
 	}
-	have, err := r.Store.Certificates(ctx, store.CertificateQuery{UUID: u, Purpose: store.PurposeClient, Good: true})
+	if !ok {
+		return Task{}, nil, store.ErrNoClient
+	}
+	have, err := st.Certificates(ctx, store.CertificateQuery{UUID: j.UUID, Purpose: store.PurposeClient, Good: true})
 	if err != nil {
 		return Task{}, nil, err
 	}
-	if !ok || len(have) == 0 {
-		return Task{}, nil, fmt.Errorf("renew the certificate of %s: %w", u, ErrNoTLS)
-	}
-	t := Task{Job: store.Job{UUID: u}, Method: c.Method, Properties: Properties{FQDN: c.FQDN}}
+	t := Task{Job: j, Method: c.Method, Properties: Properties{FQDN: c.FQDN}}
 	if t.Job.Address, err = netip.ParseAddr(c.IP); err != nil {
 		return t, nil, &Refusal{Cause: "rc-return-path-blocked", Words: "its row in csti_amts has no address"}
 	}
-	verified, next, err := r.Store.Passwords(ctx, u)
+	verified, next, err := st.Passwords(ctx, j.UUID)
 	if err != nil {
 		return t, nil, err
 	}
+	t.Password = next
 	for _, p := range []amt.Secret{verified, next} {
 		if !p.IsZero() {
 			t.Known = append(t.Known, p)
 		}
 	}
-	name, _, err := r.Store.Profile(ctx, u)
+	name, _, err := st.Profile(ctx, j.UUID)
 	if err != nil {
 		return t, nil, err
 	}
-	t.Profile, err = openProfile(ctx, r.Store, name)
+	t.Profile, err = openProfile(ctx, st, name)
 	return t, have, err
 }
 
 // opener gives the client as it is reached over its certificate. What it trusts is the authority of the
 // certificate that it has.
 func (r *Renewer) opener(ctx context.Context, m *managed, have []store.Certificate) (func() device.Device, error) {
+	cfg, err := m.overCertificate(ctx, have)
+	if err != nil {
+		return nil, err
+	}
+	return func() device.Device {
+		return device.NewWSMan(device.Open(device.Options{Address: at(m.t, portTLS), TLS: cfg, Logins: adminLogins(m.t.Known), Dial: r.Firmware.Dial}))
+	}, nil
+}
+
+// overCertificate is the TLS of a session that takes nothing but a certificate of ours.
+func (m *managed) overCertificate(ctx context.Context, have []store.Certificate) (*tls.Config, error) {
 	a, err := m.ca.ByID(ctx, have[0].Authority)
 	if err != nil {
 		return nil, err
@@ -136,17 +158,7 @@ func (r *Renewer) opener(ctx context.Context, m *managed, have []store.Certifica
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := m.verified(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	var logins []device.Login
-	for _, p := range m.t.Known {
-		logins = append(logins, device.Login{User: adminUser, Password: p})
-	}
-	return func() device.Device {
-		return device.NewWSMan(device.Open(device.Options{Address: at(m.t, portTLS), TLS: cfg, Logins: logins, Dial: r.Firmware.Dial}))
-	}, nil
+	return m.verified(ctx, id)
 }
 
 // settings keep what the client has, but for its certificate. It comes from the authority of the

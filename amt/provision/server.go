@@ -64,6 +64,7 @@ const (
 	EventError   Kind = "error"   // the store could not keep a hello; its sender was reset and will repeat
 
 	EventProvisioned Kind = "provisioned" // a client is configured, and a log-in with its new password was seen
+	EventMaintained  Kind = "maintained"  // maintenance of a provisioned client is done
 	EventDelayed     Kind = "delayed"     // a configuration did not succeed; Err tells why
 	EventLeaseLost   Kind = "lease-lost"  // another worker had the client by the time that its configuration ended
 )

@@ -49,11 +49,13 @@ type WorkerOptions struct {
 	Name       string // of this worker among all of the database; empty is made at random
 	Sessions   int    // clients that are configured at once; zero is 32
 	Configurer Configurer
+	Maintainer *Maintainer // nil leaves maintenance in the queue's log as not done here
 	Sources    []PropertySource
-	Lease      time.Duration // zero is one minute
-	Limit      time.Duration // for one client; zero is five minutes
-	Poll       time.Duration // how often the queue is looked at without a wake-up; zero is one second
-	Random     io.Reader     // nil is crypto/rand
+	Lease      time.Duration    // zero is one minute
+	Limit      time.Duration    // for one client; zero is five minutes
+	Poll       time.Duration    // how often the queue is looked at without a wake-up; zero is one second
+	Random     io.Reader        // nil is crypto/rand
+	Now        func() time.Time // for what is due; nil is time.Now
 	Log        *slog.Logger
 	OnEvent    func(Event)
 }
@@ -69,6 +71,9 @@ func (o WorkerOptions) withDefaults() WorkerOptions {
 	span(&o.Poll, time.Second)
 	if o.Sessions == 0 {
 		o.Sessions = 32
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Random == nil {
 		o.Random = rand.Reader
@@ -118,6 +123,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer stopWork()
 	var wg sync.WaitGroup
 	wg.Go(func() { w.renew(ctx) })
+	wg.Go(func() { w.upkeep(ctx) })
 	for w.next(ctx) {
 		if err := w.take(ctx, work, &wg); err != nil && ctx.Err() == nil {
 			w.o.Log.Error("the queue cannot be read; it is tried again", "err", err)
@@ -198,6 +204,10 @@ func (w *Worker) do(ctx context.Context, j store.Job) {
 	limited, cancel := context.WithTimeout(ctx, w.o.Limit)
 	defer cancel()
 	log := w.o.Log.With("uuid", j.UUID.String(), "attempt", j.Attempts)
+	if j.Maintenance() != "" {
+		w.maintain(ctx, limited, log, j)
+		return
+	}
 	t, err := w.task(limited, j)
 	var r Result
 	if err == nil {
@@ -231,20 +241,31 @@ func (w *Worker) delay(ctx context.Context, log *slog.Logger, j store.Job, err e
 		log.Warn("another worker has this client by now", "err", err)
 		return
 	}
-	var ref *Refusal
-	if !errors.As(err, &ref) {
-		ref = unforeseen(err)
-	}
-	text := ref.Log
-	if text == "" {
-		text = ref.Error()
-	}
+	ref := asRefusal(err)
+	text := ref.text()
 	wait := backOff(j.Attempts)
 	log.Error(text, "code", ref.Cause, "again_s", wait.Seconds())
 	if err := w.st.Delay(ctx, j, ref.reason(), text, wait); err != nil {
 		log.Error("the reason could not be kept", "err", err)
 	}
 	w.o.OnEvent(Event{Kind: EventDelayed, At: time.Now(), UUID: j.UUID, PID: j.PID, Err: err, Took: took, Hello: j.Kind})
+}
+
+// asRefusal gives what ended a session with its reason.
+func asRefusal(err error) *Refusal {
+	var ref *Refusal
+	if !errors.As(err, &ref) {
+		ref = unforeseen(err)
+	}
+	return ref
+}
+
+// text is for the log.
+func (r *Refusal) text() string {
+	if r.Log != "" {
+		return r.Log
+	}
+	return r.Error()
 }
 
 // unforeseen gives a reason to what is no Refusal: the database, the clock, or a fault of ours.

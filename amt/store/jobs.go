@@ -18,7 +18,7 @@ var ErrLeaseLost = errors.New("the queue entry belongs to another worker by now"
 // Job is a queue entry that a worker holds.
 type Job struct {
 	UUID     amt.UUID
-	Kind     int        // interface version of its last hello: 2 psk, 3 pki
+	Kind     int        // version of its last hello: 2 psk, 3 pki; or maintenance, see Maintenance
 	Attempts int        // this one included
 	Address  netip.Addr // where its last hello came from; invalid when the row holds none
 	PID      amt.PID    // of its last psk hello
@@ -164,14 +164,20 @@ func (s *Store) Delay(ctx context.Context, j Job, reason, text string, wait time
 		if again {
 			wait = min(wait, againAfter)
 		}
+		kind := j.Kind
 		if err := t.exec(`UPDATE csti_amts SET changed_us=?, last_error=? WHERE uuid=?`, now.UnixMicro(), reason, uuid); err != nil {
 			return err
 		}
-		if err := t.exec(`DELETE FROM csto_queue_entries WHERE uuid=?`, uuid); err != nil {
-			return err
+		if err := t.row(`DELETE FROM csto_queue_entries WHERE uuid=? RETURNING kind`, []any{uuid}, &kind); err != nil {
+			return err // of a hello that came meanwhile, which goes before maintenance
+		}
+		if kind != j.Kind && j.Maintenance() != "" {
+			if err := t.exec(`UPDATE csti_amts SET state=0 WHERE uuid=?`, uuid); err != nil {
+				return err
+			}
 		}
 		if err := t.exec(`INSERT INTO csto_delayed_entries (uuid, kind, attempts, due_us, reason, since_us) VALUES (?, ?, ?, ?, ?, ?)`,
-			uuid, j.Kind, j.Attempts, now.Add(wait).UnixMicro(), reason, now.UnixMicro()); err != nil {
+			uuid, kind, j.Attempts, now.Add(wait).UnixMicro(), reason, now.UnixMicro()); err != nil {
 			return err
 		}
 		return t.log(now.UnixMicro(), uuid, SeverityError, codeOf(reason), text)
