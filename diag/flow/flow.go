@@ -28,6 +28,14 @@ type World interface {
 	Client() Client
 }
 
+// Provisioner is a World whose provisioning core can be followed, behind a repair, until the client is
+// provisioned.
+type Provisioner interface {
+	// Provision lets the core go on with the client and reports how far it is. It returns when the
+	// client is provisioned, when its entry is delayed, or with the context's error.
+	Provision(ctx context.Context, v *diag.View, report func(probe.Progress)) (probe.Progress, error)
+}
+
 // Client is a simulated PC that stands in for the one beside the engineer.
 type Client interface {
 	// Screen is what its screen and MEBx show now, line by line.
@@ -59,12 +67,13 @@ type StepKind int
 
 // The kinds of a step.
 const (
-	Thinking StepKind = iota
-	Probing           // a probe runs
-	Asking            // a person is asked
-	Planned           // the cause is repaired; the next step of the repair plan is due
-	Decided           // a verdict stands
-	Stuck             // nothing left to measure or ask here
+	Thinking     StepKind = iota
+	Probing               // a probe runs
+	Asking                // a person is asked
+	Planned               // the cause is repaired; the next step of the repair plan is due
+	Decided               // a verdict stands
+	Stuck                 // nothing left to measure or ask here
+	Provisioning          // the road is open: the core provisions the client
 )
 
 // Step is the one thing that the walk does now.
@@ -100,6 +109,8 @@ type Snapshot struct {
 	Notice    string   // a line for the footer: what just happened, or went wrong
 	Problems  []string // what could not be looked at, why, and a line "hint: ..." where there is a next step: one for each probe whose last run failed
 	Client    []string // the simulated PC's screen, nil elsewhere
+	// Provisioning is what the core did and does with the client since the road is open; nil before.
+	Provisioning *probe.Progress
 	// Here tells which remedies of the judgement this program can do here by itself; the others are
 	// steps by hand, whatever kind the catalogue gives them.
 	Here map[string]bool

@@ -28,6 +28,7 @@ func (w *Walk) Apply(ctx context.Context, r diag.Remedy, inputs map[string]strin
 		done, err = "noted; the road is checked again", nil
 		w.mu.Lock()
 		w.restarted = w.restarted || r.ID == restartHello
+		w.repaired = true
 		w.mu.Unlock()
 	}
 	if err != nil {
@@ -89,7 +90,7 @@ func (w *Walk) apply(ctx context.Context, r diag.Remedy, inputs map[string]strin
 		return "", err
 	}
 	w.mu.Lock()
-	w.undo, w.undoOf = a.Undo, act
+	w.undo, w.undoOf, w.repaired = a.Undo, act, true
 	w.restarted = w.restarted || r.ID == restartHello
 	w.mu.Unlock()
 	return done, nil

@@ -49,6 +49,8 @@ type Walk struct {
 	here      map[string]bool // remedies that can be done here
 	undo      func(context.Context) error
 	undoOf    Action
+	repaired  bool            // something was repaired: the core's work is worth following
+	progress  *probe.Progress // what the core did since
 }
 
 // problem is why the last run of a probe failed.
@@ -85,6 +87,11 @@ func (w *Walk) Run(ctx context.Context) error {
 			w.setStep(Step{Kind: Asking, Check: w.o.Info(q.Check), Question: q, Since: w.o.World.Now()})
 		case w.due() != nil:
 			w.setStep(Step{Kind: Planned, Remedy: w.due(), Since: w.o.World.Now()})
+		case w.goesOn():
+			if err := w.provision(ctx); err != nil {
+				return err
+			}
+			continue
 		case w.judgement().Verdict != "":
 			w.setStep(Step{Kind: Decided, Since: w.o.World.Now()})
 		default:
@@ -185,6 +192,11 @@ func (w *Walk) Snapshot() Snapshot {
 	if w.o.Journal != nil {
 		s.CaseID = w.o.Journal.ID()
 	}
+	if w.progress != nil {
+		p := *w.progress
+		p.Steps = slices.Clone(p.Steps)
+		s.Provisioning = &p
+	}
 	for id := range w.skipped {
 		s.Skipped = append(s.Skipped, id)
 	}
@@ -271,6 +283,9 @@ func (w *Walk) Skip() {
 		w.leave(q.ID)
 		w.skipped[q.ID] = true
 		w.again = slices.DeleteFunc(w.again, func(id string) bool { return id == q.ID })
+	}
+	if w.step.Kind == Provisioning {
+		w.repaired = false // the core goes on alone
 	}
 	if w.step.Kind == Planned {
 		w.then, w.step = nil, Step{Since: w.o.World.Now()}

@@ -51,6 +51,10 @@ type World struct {
 
 	capture func() error // starts the live captures of a world that has some; nil: taps mirror the sockets
 
+	run      context.Context // ends with the world
+	core     sync.Mutex      // held while the core is started
+	firmware *firmware       // the PC's ports, once the core goes on
+
 	work    string // folder of the database, removed at the end
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -77,7 +81,7 @@ func New(ctx context.Context, o Options) (*World, error) {
 	w.plan.single = o.single || oneAddress()
 	w.begin = w.clock.now()
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w.stop = stop
+	w.stop, w.run = stop, run
 	if err := w.build(ctx, run, o); err != nil {
 		return nil, errors.Join(&amt.Error{Op: "build practice world", Err: err}, w.Close())
 	}
@@ -159,7 +163,7 @@ func (w *World) fillStore(ctx context.Context, temp string) error {
 	}
 	var pairs []store.Pair
 	for _, p := range w.plan.known {
-		pairs = append(pairs, store.Pair{PID: p.PID, PPS: p.PPS})
+		pairs = append(pairs, store.Pair{PID: p.PID, PPS: p.PPS, AdminPassword: w.plan.id.password})
 	}
 	if _, err := w.store.ImportKeys(ctx, pairs); err != nil {
 		return err
@@ -181,7 +185,7 @@ func (w *World) writeOEMKeys() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(keys.WriteCSV(f, []keys.Row{{Pair: w.plan.id.pair, ID: 101}}), f.Close())
+	return errors.Join(keys.WriteCSV(f, []keys.Row{{Pair: w.plan.id.pair, ID: 101, AdminPassword: w.plan.id.password}}), f.Close())
 }
 
 // database gives the path of the world's SQLite file.
