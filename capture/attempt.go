@@ -39,16 +39,18 @@ type segment struct {
 	at      mark
 }
 
-func newSegment(m *meta, t *layers.TCP, f flow, payload []byte) *segment {
+// fill makes s the segment of a packet.
+func (s *segment) fill(m *meta, t *layers.TCP, f flow, payload []byte) *segment {
 	lost := m.lost
 	if t.RST { // what a reset carries are words about its reason (RFC 9293 3.5.3)
 		payload, lost = nil, 0
 	}
-	return &segment{
+	*s = segment{
 		flow: f, seq: t.Seq, ack: t.Ack, syn: t.SYN, isAck: t.ACK, fin: t.FIN, rst: t.RST,
 		payload: payload, lost: lost, id: m.ipID,
 		at: mark{time: m.time, packet: m.packet, vlan: m.vlan},
 	}
+	return s
 }
 
 // keep copies what is borrowed.

@@ -54,7 +54,7 @@ func ringOf(name string) (ring string, number int) {
 		return "", 0
 	}
 	defer f.Close()
-	r, done, err := unpack(f)
+	r, done, err := unpack(f, func(string) {})
 	if err != nil {
 		return "", 0
 	}

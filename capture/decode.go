@@ -41,26 +41,29 @@ type decoder struct {
 	tcpL layers.TCP
 	udpL layers.UDP
 	icmp layers.ICMPv4
-	dlp  map[gopacket.LayerType]*gopacket.DecodingLayerParser
 	got  []gopacket.LayerType
+
+	ip4P, ip6P, tcpP, udpP, icmpP *gopacket.DecodingLayerParser
 }
 
 func newDecoder(out transport) *decoder {
-	d := &decoder{out: out, frags: newDefrag(), dlp: map[gopacket.LayerType]*gopacket.DecodingLayerParser{}}
-	for first, l := range map[gopacket.LayerType]gopacket.DecodingLayer{
-		layers.LayerTypeIPv4: &d.ip4, layers.LayerTypeIPv6: &d.ip6, layers.LayerTypeTCP: &d.tcpL,
-		layers.LayerTypeUDP: &d.udpL, layers.LayerTypeICMPv4: &d.icmp,
-	} {
-		p := gopacket.NewDecodingLayerParser(first, l)
-		p.IgnoreUnsupported = true
-		d.dlp[first] = p
-	}
+	d := &decoder{out: out, frags: newDefrag()}
+	d.ip4P, d.ip6P = parserOf(layers.LayerTypeIPv4, &d.ip4), parserOf(layers.LayerTypeIPv6, &d.ip6)
+	d.tcpP, d.udpP = parserOf(layers.LayerTypeTCP, &d.tcpL), parserOf(layers.LayerTypeUDP, &d.udpL)
+	d.icmpP = parserOf(layers.LayerTypeICMPv4, &d.icmp)
 	return d
 }
 
+// parserOf makes a parser that knows one layer and survives its panics.
+func parserOf(t gopacket.LayerType, l gopacket.DecodingLayer) *gopacket.DecodingLayerParser {
+	p := gopacket.NewDecodingLayerParser(t, l)
+	p.IgnoreUnsupported = true
+	return p
+}
+
 // layer decodes one layer. Errors in options are not asked for: the fixed header is what counts.
-func (d *decoder) layer(t gopacket.LayerType, b []byte) error {
-	return d.dlp[t].DecodeLayers(b, &d.got)
+func (d *decoder) layer(p *gopacket.DecodingLayerParser, b []byte) error {
+	return p.DecodeLayers(b, &d.got)
 }
 
 // packet decodes one frame. A packet that makes no sense gives an error, never a panic.
@@ -88,7 +91,7 @@ func (d *decoder) packet(p *Packet) (err error) {
 
 // ipv4 decodes an IPv4 packet; Ethernet padding behind its total length is dropped.
 func (d *decoder) ipv4(m *meta, b []byte) error {
-	err := d.layer(layers.LayerTypeIPv4, b)
+	err := d.layer(d.ip4P, b)
 	head := int(d.ip4.IHL) * 4
 	if len(b) < 20 || head < 20 || len(b) < head || d.ip4.Version != 4 {
 		return fmt.Errorf("decode packet %d: IPv4 header: %v", m.packet, err)
@@ -119,7 +122,7 @@ func (d *decoder) ipv4(m *meta, b []byte) error {
 
 // ipv6 decodes an IPv6 packet and walks its extension headers.
 func (d *decoder) ipv6(m *meta, b []byte) error {
-	_ = d.layer(layers.LayerTypeIPv6, b) // an odd hop-by-hop header is an error there, not here
+	_ = d.layer(d.ip6P, b) // an odd hop-by-hop header is an error there, not here
 	if len(b) < 40 || b[0]>>4 != 6 {
 		return fmt.Errorf("decode packet %d: IPv6 header", m.packet)
 	}
@@ -178,7 +181,7 @@ func (d *decoder) fragment6(m *meta, b []byte) (next byte, payload []byte, whole
 func (d *decoder) transport(m *meta, proto byte, b []byte) error {
 	switch proto {
 	case protoTCP:
-		err := d.layer(layers.LayerTypeTCP, b)
+		err := d.layer(d.tcpP, b)
 		if len(b) < 20 || d.tcpL.DataOffset < 5 {
 			return fmt.Errorf("decode packet %d: TCP header: %v", m.packet, err)
 		}
@@ -189,13 +192,13 @@ func (d *decoder) transport(m *meta, proto byte, b []byte) error {
 		}
 		d.out.tcp(m, &d.tcpL, b[head:])
 	case protoUDP:
-		err := d.layer(layers.LayerTypeUDP, b)
+		err := d.layer(d.udpP, b)
 		if len(b) < 8 {
 			return fmt.Errorf("decode packet %d: UDP header: %v", m.packet, err)
 		}
 		d.out.udp(m, uint16(d.udpL.SrcPort), uint16(d.udpL.DstPort), b[8:])
 	case protoICMP:
-		if err := d.layer(layers.LayerTypeICMPv4, b); err != nil {
+		if err := d.layer(d.icmpP, b); err != nil {
 			return fmt.Errorf("decode packet %d: ICMP: %w", m.packet, err)
 		}
 		d.out.icmp(m, false, d.icmp.TypeCode.Type(), d.icmp.TypeCode.Code(), b[8:])

@@ -85,7 +85,7 @@ func (f *File) Run(ctx context.Context, fn func(*Packet) error) error {
 		defer c.stop()
 		f.count.r = c
 	}
-	r, done, err := unpack(f.count)
+	r, done, err := unpack(f.count, f.warn)
 	if err != nil {
 		return f.explain(ctx, err)
 	}
@@ -166,8 +166,9 @@ func (f *File) explain(ctx context.Context, err error) error {
 		Hint: "what stands before the fault was read; copy the file again, or let editcap of Wireshark rewrite it"}
 }
 
-// unpack looks for gzip and zstd by content. done frees the decompressor.
-func unpack(src io.Reader) (r io.Reader, done func(), err error) {
+// unpack looks for gzip and zstd by content. done frees the decompressor; tell hears what stands behind
+// the compressed data and is none.
+func unpack(src io.Reader, tell func(string)) (r io.Reader, done func(), err error) {
 	br := bufio.NewReaderSize(src, blockSize/4)
 	h, err := br.Peek(4)
 	if err != nil && err != io.EOF {
@@ -179,7 +180,8 @@ func unpack(src io.Reader) (r io.Reader, done func(), err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		return z, func() { _ = z.Close() }, nil
+		z.Multistream(false)
+		return &members{z: z, src: br, tell: tell}, func() { _ = z.Close() }, nil
 	case len(h) == 4 && h[0] == 0x28 && h[1] == 0xB5 && h[2] == 0x2F && h[3] == 0xFD:
 		z, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(32<<20), zstd.WithDecoderLowmem(true))
 		if err != nil {

@@ -325,6 +325,30 @@ func compressed(t testing.TB, b []byte) map[string][]byte {
 	return map[string][]byte{"gzip": z.Bytes(), "zstd": s.Bytes(), "plain": b}
 }
 
+// What stands behind a gzip file is treated as gzip treats it: padding is gone over, anything else is
+// told and left out, and another member goes on.
+func TestBehindGzip(t *testing.T) {
+	le := order(binary.LittleEndian)
+	head, one := pcapFile(le, magicMicro, 1, 0, 0), pcapFile(le, magicMicro, 1, 0, 0, make([]byte, 60))
+	zip := func(b []byte) []byte { return compressed(t, b)["gzip"] }
+	for name, tt := range map[string]struct {
+		file []byte
+		told string
+	}{
+		"nothing":     {zip(one), ""},
+		"padding":     {append(zip(one), make([]byte, 70000)...), ""},
+		"one zero":    {append(zip(one), 0), ""},
+		"odd bytes":   {append(zip(one), "noise"...), "behind the compressed data"},
+		"zero, noise": {append(zip(one), "\x00\x00noise"...), "behind the compressed data"},
+		"two members": {slices.Concat(zip(head), zip(one[len(head):])), ""},
+	} {
+		packets, warned, err := read(bytes.NewReader(tt.file))
+		if err != nil || len(packets) != 1 || (tt.told == "") != (len(warned) == 0) || !strings.Contains(strings.Join(warned, "; "), tt.told) {
+			t.Errorf("%s: %d packets, told %q, %v", name, len(packets), warned, err)
+		}
+	}
+}
+
 func TestCompressedAndPiped(t *testing.T) {
 	le := order(binary.LittleEndian)
 	var data [][]byte

@@ -76,6 +76,9 @@ func tcpOnly(ports []uint16) *Matcher {
 // helloPacket reports whether a frame may belong to a hello connection: TCP of the ports, and in
 // doubt later fragments and IPv6 with extension headers.
 func (m *Matcher) helloPacket(link LinkType, b []byte) bool {
+	if link == LinkEthernet && m.refuses(b) {
+		return false
+	}
 	var tags [maxTags]uint16
 	n, ok := findNetwork(link, b, &tags)
 	if !ok {

@@ -18,6 +18,8 @@ const (
 	flushEvery = time.Second          // bounds what a sudden end can lose
 	flushHello = 2 * time.Millisecond // packets of hellos do not wait, but a flood of them is not written one by one
 	flushBytes = 256 << 10            // bounds what waits in memory
+	lookEvery  = 32                   // packets after which the clock is looked at: more often costs time in a flood
+	lookFrom   = 4 << 10              // bytes that wait from which on that is so
 	retryAfter = 10 * time.Second     // after which a disk that was full is tried again
 )
 
@@ -62,16 +64,17 @@ type Recorder struct {
 	opt     RecordOptions
 	hellos  *Matcher
 
-	flushed time.Time
-	waiting bool
-	size    int64  // bytes handed to out or waiting
-	written int64  // bytes that out took
-	safe    int    // interfaces described in them
-	left    uint64 // packets that were not written because of the limit
-	lost    uint64 // packets that were not written because of a fault
-	packets int
-	fault   error // why nothing is written at the moment
-	retry   time.Time
+	flushed  time.Time
+	waiting  bool
+	unlooked int    // packets since the clock was looked at
+	size     int64  // bytes handed to out or waiting
+	written  int64  // bytes that out took
+	safe     int    // interfaces described in them
+	left     uint64 // packets that were not written because of the limit
+	lost     uint64 // packets that were not written because of a fault
+	packets  int
+	fault    error // why nothing is written at the moment
+	retry    time.Time
 }
 
 // NewRecorder begins a pcapng section on w. The numbers of the interfaces are their places in the
@@ -183,8 +186,15 @@ func (r *Recorder) Take(p *Packet, seen []Event) error {
 	}
 	r.packets++
 	r.put(appendPacket(r.pending, p, min(max(p.Iface, 0), len(r.ifaces)-1), text))
-	wait := time.Since(r.flushed)
-	if wait >= flushEvery || ((pinned || len(seen) > 0) && wait >= flushHello) || len(r.pending) >= flushBytes {
+	if len(r.pending) >= flushBytes {
+		return r.Flush()
+	}
+	soon := pinned || len(seen) > 0
+	if r.unlooked++; !soon && r.unlooked < lookEvery && len(r.pending) > lookFrom {
+		return nil
+	}
+	r.unlooked = 0
+	if wait := time.Since(r.flushed); wait >= flushEvery || soon && wait >= flushHello {
 		return r.Flush()
 	}
 	return nil

@@ -60,6 +60,7 @@ type Scanner struct {
 	tunnels  *backs
 	stats    Stats
 	cur      mark
+	seg      segment // of the packet that is looked at: none is made for each
 }
 
 // NewScanner makes a scanner that gives its events to emit.
@@ -105,7 +106,7 @@ func (s *Scanner) Packet(p *Packet) {
 // Stats gives the counts so far.
 func (s *Scanner) Stats() Stats { return s.stats }
 
-// Evicted tells how many attempts were given up because more than 65,536 were open.
+// Evicted tells how many attempts were given up because too many were open.
 func (s *Scanner) Evicted() uint64 { return s.attempts.evicted }
 
 // End settles what is open: the capture is over.
@@ -136,17 +137,17 @@ func (s *Scanner) tcp(m *meta, t *layers.TCP, payload []byte) {
 	dst := netip.AddrPortFrom(m.dst, uint16(t.DstPort))
 	switch {
 	case s.hello[dst.Port()]:
-		s.attempts.client(newSegment(m, t, flow{client: src, server: dst}, payload))
+		s.attempts.client(s.seg.fill(m, t, flow{client: src, server: dst}, payload))
 	case s.hello[src.Port()]:
-		s.attempts.server(newSegment(m, t, flow{client: dst, server: src}, payload))
+		s.attempts.server(s.seg.fill(m, t, flow{client: dst, server: src}, payload))
 	case isBack(dst.Port()):
-		s.backs.segment(newSegment(m, t, flow{client: dst, server: src}, payload), fromServer)
+		s.backs.segment(s.seg.fill(m, t, flow{client: dst, server: src}, payload), fromServer)
 	case isBack(src.Port()):
-		s.backs.segment(newSegment(m, t, flow{client: src, server: dst}, payload), fromFirmware)
+		s.backs.segment(s.seg.fill(m, t, flow{client: src, server: dst}, payload), fromFirmware)
 	case dst.Port() == mpsPort: // here the firmware opens the connection
-		s.tunnels.segment(newSegment(m, t, flow{client: dst, server: src}, payload), fromServer)
+		s.tunnels.segment(s.seg.fill(m, t, flow{client: dst, server: src}, payload), fromServer)
 	case src.Port() == mpsPort:
-		s.tunnels.segment(newSegment(m, t, flow{client: src, server: dst}, payload), fromFirmware)
+		s.tunnels.segment(s.seg.fill(m, t, flow{client: src, server: dst}, payload), fromFirmware)
 	case src.Port() == dnsPort || dst.Port() == dnsPort:
 		if len(payload) > 2 && int(binary.BigEndian.Uint16(payload)) == len(payload)-2 { // in one segment
 			s.names.message(m.mark(), src, dst, payload[2:])
