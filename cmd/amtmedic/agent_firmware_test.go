@@ -50,7 +50,7 @@ func newFakeME(answers ...string) *fakeME {
 	f := &fakeME{answers: map[uint32][]string{}}
 	for _, a := range append([]string{ansVersions, ansUUID}, answers...) {
 		b, _ := hex.DecodeString(a)
-		c := binary.LittleEndian.Uint32(b[4:]) &^ hostAnswer
+		c := binary.LittleEndian.Uint32(b[4:]) &^ 0x00800000
 		f.answers[c] = append(f.answers[c], a)
 	}
 	return f
@@ -66,7 +66,7 @@ func (f *fakeME) Write(_ context.Context, b []byte) error {
 	c := binary.LittleEndian.Uint32(b[4:])
 	list := f.answers[c]
 	if len(list) == 0 {
-		f.pending = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32([]byte{1, 1, 0, 0}, c|hostAnswer), 4), 0x812)
+		f.pending = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32([]byte{1, 1, 0, 0}, c|0x00800000), 4), 0x812)
 		return nil
 	}
 	f.pending, _ = hex.DecodeString(list[0])
@@ -128,7 +128,7 @@ func TestRestartHello(t *testing.T) {
 // From AMT 6.0 on the command has another number and a parameter.
 func TestRestartHelloFromVersion6(t *testing.T) {
 	f := newFakeME(ansIn, "01010000620080040400000000000000")
-	f.answers[hostVersions] = []string{strings.ReplaceAll(ansVersions, "0500332e322e31", "0500392e302e30")}
+	f.answers[uint32(mei.GetCodeVersions)] = []string{strings.ReplaceAll(ansVersions, "0500332e322e31", "0500392e302e30")}
 	r, err := restartHello(context.Background(), f.dial, time.Millisecond, false)
 	if err != nil || r.Outcome != agentDone || r.AMTVersion != "9.0.0" || f.asked[len(f.asked)-1] != "01010000620000040400000000000000" {
 		t.Errorf("%+v, %v, %v", r, err, f.asked)
@@ -146,7 +146,7 @@ func TestRestartHelloCannot(t *testing.T) {
 		"no rights":    {none(mei.ErrDenied), agentCannot, false},
 		"busy":         {none(mei.ErrBusy), agentFailed, true},
 		"resetting":    {none(mei.ErrReset), agentFailed, true},
-		"switched off": {(&fakeME{answers: map[uint32][]string{hostVersions: {""}}}).dial, agentCannot, false},
+		"switched off": {(&fakeME{answers: map[uint32][]string{uint32(mei.GetCodeVersions): {""}}}).dial, agentCannot, false},
 		"goes away":    {(&fakeME{err: mei.ErrReset}).dial, agentFailed, true},
 	} {
 		r, err := restartHello(context.Background(), c.dial, time.Millisecond, false)
@@ -160,26 +160,26 @@ func TestRestartHelloCannot(t *testing.T) {
 func TestHostPayloadRefuses(t *testing.T) {
 	good, _ := hex.DecodeString(ansIn)
 	for n := range len(good) {
-		if _, err := hostPayload(hostProvState, good[:n]); err == nil {
+		if _, err := mei.GetProvisioningState.Answer(good[:n]); err == nil {
 			t.Errorf("%d bytes were taken", n)
 		}
 	}
 	for at, v := range map[int]byte{0: 2, 2: 1, 4: 0x12, 6: 0, 8: 9, 11: 0xff} {
 		b := append([]byte(nil), good...)
 		b[at] = v
-		if _, err := hostPayload(hostProvState, b); err == nil {
+		if _, err := mei.GetProvisioningState.Answer(b); err == nil {
 			t.Errorf("byte %d as %#x was taken", at, v)
 		}
 	}
 	b := append([]byte(nil), good...)
 	b[12] = 0x10
-	var s hostStatus
-	if _, err := hostPayload(hostProvState, b); !errors.As(err, &s) || s != 0x10 {
+	var s mei.Status
+	if _, err := mei.GetProvisioningState.Answer(b); !errors.As(err, &s) || s != 0x10 {
 		t.Errorf("%v", err)
 	}
 	f := newFakeME()
-	f.answers[hostVersions] = []string{ansVersions[:200]}
-	if _, err := (host{f}).version(context.Background()); err == nil {
+	f.answers[uint32(mei.GetCodeVersions)] = []string{ansVersions[:200]}
+	if _, err := (mei.Host{Link: f}).Version(context.Background()); err == nil {
 		t.Error("half a list of versions was taken")
 	}
 }
@@ -191,8 +191,8 @@ func FuzzHostAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		me := &fakeME{answers: map[uint32][]string{}}
-		for _, c := range []uint32{hostVersions, hostUUID, hostProvState, hostTLSMode} {
-			me.answers[c] = []string{hex.EncodeToString(b)}
+		for _, c := range []mei.Command{mei.GetCodeVersions, mei.GetUUID, mei.GetProvisioningState, mei.GetTLSMode} {
+			me.answers[uint32(c)] = []string{hex.EncodeToString(b)}
 		}
 		_ = lookAtME(context.Background(), me.dial, &thisHost{})
 	})

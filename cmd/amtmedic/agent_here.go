@@ -21,40 +21,39 @@ func thisClient() agentWorld {
 // restartHello looks at the firmware and tells it to begin setup, in the order of local-mei 4.2. poll is
 // the time between two looks at what the firmware is making.
 func restartHello(ctx context.Context, dial mei.Dialer, poll time.Duration, dry bool) (r agentResult, err error) {
-	link, err := dial(ctx, mei.AMTHI)
+	h, err := mei.DialHost(ctx, dial)
 	if err != nil {
 		return unreachableME(err), err
 	}
-	defer func() { _ = link.Close() }()
-	h := host{link}
-	v, err := h.version(ctx)
-	if errors.Is(err, errSwitchedOff) {
-		return agentResult{Outcome: agentCannot, Text: errSwitchedOff.Error(), Next: "switch it on in the BIOS or MEBx"}, err
+	defer func() { _ = h.Close() }()
+	v, err := h.Version(ctx)
+	if errors.Is(err, mei.ErrSwitchedOff) {
+		return agentResult{Outcome: agentCannot, Text: mei.ErrSwitchedOff.Error(), Next: "switch it on in the BIOS or MEBx"}, err
 	}
 	if err != nil {
 		return failedME(err), err
 	}
 	r.AMTVersion = v.String()
-	if u, err := h.uuid(ctx); err == nil {
+	if u, err := h.UUID(ctx); err == nil {
 		r.UUID = u.String()
 	}
-	state, err := h.number(ctx, hostProvState)
+	state, err := h.State(ctx)
 	if err != nil {
 		f := failedME(err)
 		f.AMTVersion, f.UUID = r.AMTVersion, r.UUID
 		return f, err
 	}
-	r.ProvState = provWord(state)
-	if state > 1 {
+	r.ProvState = state.String()
+	if state > mei.In {
 		r.Outcome, r.Text = agentNothing, "the client is provisioned"
 		return r, nil
 	}
-	return h.begin(ctx, r, v, poll, dry)
+	return beginSetup(ctx, h, r, v, poll, dry)
 }
 
-// begin does the rest for a client that is not provisioned.
-func (h host) begin(ctx context.Context, r agentResult, v amt.Version, poll time.Duration, dry bool) (agentResult, error) {
-	if zero, err := h.number(ctx, hostZeroTouch); err == nil && zero == 0 && r.ProvState == "pre" {
+// beginSetup does the rest for a client that is not provisioned.
+func beginSetup(ctx context.Context, h mei.Host, r agentResult, v amt.Version, poll time.Duration, dry bool) (agentResult, error) {
+	if zero, err := h.Number(ctx, mei.GetZeroTouch); err == nil && zero == 0 && r.ProvState == "pre" {
 		r.Outcome, r.Text = agentCannot, "Remote Configuration is switched off and no pair was entered"
 		r.Next = "enter a PID/PPS pair in MEBx or with a USB key, or switch Remote Configuration on in MEBx"
 		return r, nil
@@ -66,65 +65,37 @@ func (h host) begin(ctx context.Context, r agentResult, v amt.Version, poll time
 		}
 		return r, nil
 	}
-	if err := h.random(ctx, poll); err != nil {
+	if err := h.Random(ctx, poll); err != nil {
 		r.Outcome, r.Text, r.Next, r.again = agentFailed, "random numbers for the firmware: "+err.Error(), "try again later", true
 		return r, err
 	}
-	command, payload := uint32(hostStart), []byte(nil)
-	if v.AtLeast(6, 0) {
-		command, payload = hostStartEx, make([]byte, 4) // BOOL: IPv6 off
-	}
-	_, err := h.ask(ctx, hostLong, command, payload...)
+	command, payload := mei.Start(v)
+	_, err := h.Ask(ctx, mei.Long, command, payload...)
 	return started(r, err)
 }
 
 // started says what the answer to the command means.
 func started(r agentResult, err error) (agentResult, error) {
-	var s hostStatus
+	var s mei.Status
 	known := errors.As(err, &s)
 	switch {
-	case err == nil || known && s == hostCertNotReady:
+	case err == nil || known && s == mei.CertNotReady:
 		r.Outcome, r.Text = agentDone, "the firmware accepted: a hello should leave within about a minute"
 		return r, nil
-	case known && s == hostWrongState && r.ProvState == "in":
+	case known && s == mei.WrongState && r.ProvState == "in":
 		r.Outcome, r.Text = agentNothing, "the setup window is open: the firmware is saying hello already"
 		r.Next = "when no hello arrives, look at DNS, at the cable, and at port 9971"
 		return r, nil
-	case known && s == hostNotReady:
+	case known && s == mei.NotReady:
 		r.Outcome, r.Text, r.again = agentFailed, "the firmware is not ready: mostly it has no address from DHCP, or no domain with it (option 15)", true
 		r.Next = "see that DHCP gives the client an address and option 15"
-	case known && (s == hostRandomNone || s == hostRandomRuns):
+	case known && (s == mei.RandomNone || s == mei.RandomRuns):
 		r.Outcome, r.Text, r.Next, r.again = agentFailed, "the firmware has no random numbers yet", "try again later", true
 	default:
 		f := failedME(err)
 		r.Outcome, r.Text, r.Next, r.again = f.Outcome, f.Text, f.Next, f.again
 	}
 	return r, err
-}
-
-// random has the firmware make random numbers where it has none, and waits for them.
-func (h host) random(ctx context.Context, poll time.Duration) error {
-	const exists, missing = 0, 2
-	state, err := h.number(ctx, hostRandomState)
-	if err != nil || state == exists {
-		return nil // firmware that does not know the command has them
-	}
-	if state == missing {
-		var s hostStatus
-		if _, err := h.ask(ctx, hostLong, hostRandomMake); err != nil && (!errors.As(err, &s) || s != hostRandomRuns) {
-			return err
-		}
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("they are not ready: %w", ctx.Err())
-		case <-time.After(poll):
-		}
-		if state, err = h.number(ctx, hostRandomState); err != nil || state == exists {
-			return err
-		}
-	}
 }
 
 // unreachableME sorts why the Management Engine cannot be spoken to.
@@ -154,14 +125,13 @@ func thisHostWorld() hostWorld {
 
 // lookAtME fills in what the firmware tells of this client.
 func lookAtME(ctx context.Context, dial mei.Dialer, h *thisHost) error {
-	link, err := dial(ctx, mei.AMTHI)
+	me, err := mei.DialHost(ctx, dial)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = link.Close() }()
-	me := host{link}
-	v, err := me.version(ctx)
-	if errors.Is(err, errSwitchedOff) {
+	defer func() { _ = me.Close() }()
+	v, err := me.Version(ctx)
+	if errors.Is(err, mei.ErrSwitchedOff) {
 		h.Mode = string(amt.ModeDisabled)
 		return nil
 	}
@@ -169,19 +139,19 @@ func lookAtME(ctx context.Context, dial mei.Dialer, h *thisHost) error {
 		return err
 	}
 	h.AMTVersion = v.String()
-	if u, err := me.uuid(ctx); err == nil {
+	if u, err := me.UUID(ctx); err == nil {
 		h.UUID = u.String()
 	}
-	state, err := me.number(ctx, hostProvState)
+	state, err := me.State(ctx)
 	if err != nil {
 		return err
 	}
-	h.State = provWord(state)
+	h.State = state.String()
 	switch h.State {
 	case "post":
 		h.Mode = string(amt.ModeProvisioned)
 	case "in":
-		tls, err := me.number(ctx, hostTLSMode)
+		tls, err := me.Number(ctx, mei.GetTLSMode)
 		if err == nil && (tls == 1 || tls == 2) {
 			h.Mode = string(map[uint32]amt.Mode{1: amt.ModePSK, 2: amt.ModePKI}[tls])
 			h.Notes = append(h.Notes, amt.In("mode", "window", "mode %s, or mode 6 when the hellos have ended: the firmware does not tell", h.Mode))
