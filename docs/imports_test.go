@@ -27,6 +27,8 @@ var homes = map[string][]string{
 	"github.com/miekg/dns":               {"capture", "diag/probe", "diag/lab", "diag/remedy"},
 	"github.com/icholy/digest":           {"amt/device", "amt/sim"},
 	"github.com/goccy/go-yaml":           {"amt/profile"},
+	"github.com/danielgtaylor/huma":      {"amt/scsweb"},
+	"github.com/prometheus":              {"amt/scsweb"},
 	"github.com/klauspost/compress":      {"capture", "diag/bundle"},
 	"github.com/pressly/goose":           {"amt/store"},
 	"software.sslmate.com/src/go-pkcs12": {"amt/cert"},
@@ -37,6 +39,7 @@ var homes = map[string][]string{
 	"golang.org/x/sys":                   {"amt", "capture", "diag", "tui", "cmd"},
 	"golang.org/x/term":                  {"tui", "cmd"},
 	"github.com/rogpeppe/go-internal":    {},
+	"github.com/kardianos/service":       {"cmd"},
 	"github.com/creack/pty":              {},
 }
 

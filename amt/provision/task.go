@@ -37,7 +37,7 @@ func (w *Worker) task(ctx context.Context, j store.Job) (Task, error) {
 		t.Pair = pair
 	}
 	var err error
-	if t.Properties, _, err = resolve(ctx, w.o.Sources, Asked{UUID: j.UUID, Address: j.Address, Method: t.Method, PID: j.PID}); err != nil {
+	if t.Properties, _, err = resolve(ctx, *w.from.Load(), Asked{UUID: j.UUID, Address: j.Address, Method: t.Method, PID: j.PID}); err != nil {
 		return t, err
 	}
 	if t.Profile, err = w.profile(ctx, j, t.Method, t.Properties.Profile); err != nil {

@@ -10,6 +10,7 @@ import (
 	"math/bits"
 	mrand "math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"amtmedic/amt"
@@ -96,6 +97,7 @@ type Worker struct {
 	o    WorkerOptions
 	wake chan struct{}
 	free chan struct{} // a token for each session that may begin
+	from atomic.Pointer[[]PropertySource]
 }
 
 // NewWorker makes a worker on st. It starts nothing.
@@ -105,8 +107,12 @@ func NewWorker(st *store.Store, o WorkerOptions) *Worker {
 	for range o.Sessions {
 		w.free <- struct{}{}
 	}
+	w.SetSources(o.Sources)
 	return w
 }
+
+// SetSources changes where names come from, for sessions that begin from now on.
+func (w *Worker) SetSources(sources []PropertySource) { w.from.Store(&sources) }
 
 // Wake tells the worker that the queue has something. It never waits.
 func (w *Worker) Wake() {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -255,8 +256,11 @@ func (l *listing) afterTime(place string) error {
 	return nil
 }
 
+// ErrPlace: ListOptions.After is not the next of a page.
+var ErrPlace = errors.New("no place of a page")
+
 func badPlace(place string) error {
-	return &amt.Error{Op: "list rows", Err: fmt.Errorf("%q is no place of a page", place)}
+	return &amt.Error{Op: "list rows", Err: fmt.Errorf("%w: %q", ErrPlace, place)}
 }
 
 func parsed(to *amt.UUID, s string) (err error) {

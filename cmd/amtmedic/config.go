@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"flag"
 	"fmt"
@@ -79,30 +78,18 @@ func loadConfig() (config, error) {
 // readConfig reads lines "name = value"; # begins a comment at the start of a line or after a blank.
 func readConfig(r io.Reader) (config, error) {
 	c := config{switches: map[string]bool{}, keys: map[string][]string{}}
-	lines := map[string]int{} // where a setting stands
-	sc := bufio.NewScanner(r)
-	for n := 1; sc.Scan(); n++ {
-		line := strings.TrimSpace(strings.TrimPrefix(sc.Text(), "\ufeff"))
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, value, ok := strings.Cut(line, "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if !ok {
-			return c, fmt.Errorf("line %d: %q is not name = value", n, plain(line))
-		}
-		if before := lines[name]; before > 0 {
-			return c, fmt.Errorf("line %d: %s is set in line %d already", n, plain(name), before)
-		}
-		lines[name] = n
-		if err := c.set(name, value); err != nil {
-			return c, fmt.Errorf("line %d: %w", n, err)
-		}
-	}
-	if err := sc.Err(); err != nil {
+	settings, err := readSettings(r)
+	if err != nil {
 		return c, err
 	}
-	_, err := keymap.New(c.keys)
+	lines := map[string]int{} // where a setting stands
+	for _, s := range settings {
+		lines[s.name] = s.line
+		if err := c.set(s.name, s.value); err != nil {
+			return c, fmt.Errorf("line %d: %w", s.line, err)
+		}
+	}
+	_, err = keymap.New(c.keys)
 	var clash *keymap.Clash
 	if errors.As(err, &clash) {
 		n := lines["key."+string(clash.Action)]

@@ -200,6 +200,8 @@ func TestDocJSON(t *testing.T) {
 		{"profiles check", []string{"profiles", "check", profileFile}},
 		{"profiles import", []string{"profiles", "import", profileFile}},
 		{"profiles list", []string{"profiles", "list"}},
+		{"web token list", []string{"web", "token", "create", "console-1", "--days", "7"}},
+		{"web token list", []string{"web", "token", "list"}},
 		{"profiles show", []string{"profiles", "show", "office", "--reveal"}},
 		{"ca show", []string{"ca", "show", "--make"}},
 		{"ca list", []string{"ca", "list"}},

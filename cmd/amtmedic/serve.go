@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -31,41 +33,47 @@ What it does with clients has met our own simulated firmware only.
 
 `
 
-func runServe(e *env, args []string) (int, error) {
-	fs := flags("serve [--db FILE|URL] [--listen HOST:PORT] [--key-file FILE] [--provisioning-cert FILE] [--properties LIST] [--script FILE] [--sessions N] [--receive-only]")
+// serveFlags makes the flags of serve.
+func serveFlags() (*flag.FlagSet, serveOptions, dbFlags) {
+	fs := flags("serve [--db FILE|URL] [--listen HOST:PORT] [--web HOST:PORT] [--config FILE] [--key-file FILE] [--provisioning-cert FILE] [--properties LIST] [--script FILE] [--sessions N] [--receive-only]")
 	db := addDB(fs)
-	o := serveOptions{
+	return fs, serveOptions{
 		listen:   fs.String("listen", fmt.Sprintf(":%d", amt.HelloPort), "`HOST:PORT` to receive hellos on"),
 		sources:  fs.String("properties", "", "`LIST` of where names come from, in this order: map, script, dns (default: map, and script where --script is given)"),
 		script:   fs.String("script", "", "properties script, `FILE`: gets UUID, address, method, PID; answers JSON with fqdn, profile, ou"),
 		sessions: fs.Int("sessions", 32, "clients that are configured at once, `N`"),
 		cert:     fs.String("provisioning-cert", "", "`FILE` with the certificate for Remote Configuration clients, PEM or PFX; AMTMEDIC_CERT_PASSWORD opens a PFX"),
 		receive:  fs.Bool("receive-only", false, "receive and queue hellos, configure nobody"),
-	}
-	later := map[string]*string{}
-	for _, name := range []string{"web", "config"} {
-		later[name] = fs.String(name, "", "not in this version")
-	}
+		config:   fs.String("config", "", "`FILE` with lines \"name = value\" for flags that are not given here; SIGHUP has it read again"),
+		level:    fs.String("log-level", "info", "`LEVEL` of the log: error, warning, info, verbose"),
+		logFile:  fs.String("log", "", "`FILE` that log lines go to instead of standard output, at its end"),
+		lease:    fs.Duration("lease", time.Minute, "in a database that several servers share, how long a client stays with one that fell silent, `TIME`"),
+		web:      addWeb(fs),
+	}, db
+}
+
+func runServe(e *env, args []string) (int, error) {
+	fs, o, db := serveFlags()
 	rest, err := parse(fs, args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(e.stdout, serveHelp)
 		return exitUsage, err
-	case err != nil:
-		return exitUsage, err
-	case len(rest) > 0:
-		return exitUsage, misuse(fs, "serve takes no operand; the database goes to --db")
-	case *o.sessions < 1:
-		return exitUsage, misuse(fs, "--sessions is a number above 0")
-	case !listenForm(*o.listen):
-		return exitUsage, misuse(fs, "--listen: %q is not HOST:PORT, such as 10.1.0.10:9971 or :9971", plain(*o.listen))
 	}
-	for name, value := range later {
-		if *value != "" {
-			return exitUsage, &amt.Error{Op: "serve", Subject: "--" + name, Err: store.ErrNotHere,
-				Hint: "leave the flag out"}
+	if err != nil {
+		return exitUsage, err
+	}
+	if len(rest) > 0 {
+		return exitUsage, misuse(fs, "serve takes no operand; the database goes to --db")
+	}
+	if *o.config != "" {
+		if err := applyConfig(e, fs, *o.config); err != nil {
+			return exitUsage, err
 		}
 	}
+	if err := o.check(fs); err != nil {
+		return exitUsage, err
+	}
+	o.args, o.had = args, values(fs)
 	fw, err := o.firmware(e)
 	if err != nil {
 		return exitUsage, err
@@ -80,14 +88,46 @@ func runServe(e *env, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	return serve(e, st, o, fw, sources)
+	return managed(e, func(e *env) (int, error) { return serve(e, st, o, fw, sources) })
+}
+
+// logTo gives what log lines go to.
+func (o serveOptions) logTo(e *env) (io.Writer, func(), error) {
+	if *o.logFile == "" {
+		return e.stdout, func() {}, nil
+	}
+	f, err := os.OpenFile(*o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, &amt.Error{Op: "serve", Subject: "--log " + plain(*o.logFile), Err: err, Hint: "its folder has to exist, and this account has to be allowed to write there"}
+	}
+	return f, func() { _ = f.Close() }, nil
 }
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	listen, sources, script, cert *string
-	sessions                      *int
-	receive                       *bool
+	listen, sources, script, cert, config, level, logFile *string
+	sessions                                              *int
+	receive                                               *bool
+	lease                                                 *time.Duration
+	web                                                   webFlags
+	args                                                  []string          // of the command line
+	had                                                   map[string]string // what all flags were set to at the start
+}
+
+// check tells wrong usage before anything is opened.
+func (o serveOptions) check(fs *flag.FlagSet) error {
+	switch {
+	case *o.sessions < 1:
+		return misuse(fs, "--sessions is a number above 0")
+	case *o.lease < time.Second || *o.lease > time.Hour:
+		return misuse(fs, "--lease is between 1s and 1h")
+	case !listenForm(*o.listen):
+		return misuse(fs, "--listen: %q is not HOST:PORT, such as 10.1.0.10:9971 or :9971", plain(*o.listen))
+	}
+	if _, err := logLevel(*o.level); err != nil {
+		return misuse(fs, "--log-level: %v", err)
+	}
+	return o.web.check(fs)
 }
 
 // firmware is how clients are configured: with the provisioning certificate where one is named. One
@@ -159,28 +199,52 @@ func serve(e *env, st *store.Store, o serveOptions, fw *provision.Firmware, sour
 	if err != nil {
 		return stopped(e, listenError(*o.listen, err))
 	}
-	log := slog.New(slog.NewJSONHandler(e.stdout, &slog.HandlerOptions{ReplaceAttr: utc}))
-	log.Info("ready", "listen", ln.Addr().String(), "db", st.Path(), "process", os.Getpid(), "provisions", !*o.receive)
+	to, closeLog, err := o.logTo(e)
+	if err != nil {
+		_ = ln.Close()
+		return exitUsage, err
+	}
+	defer closeLog()
+	level := new(slog.LevelVar)
+	log := slog.New(&announcing{slog.NewJSONHandler(to, &slog.HandlerOptions{ReplaceAttr: utc, Level: slog.LevelDebug}), level})
+	l, _ := logLevel(*o.level) // checked
+	level.Set(l)
+	var wake func()
+	web, err := o.web.listen(e, st, log, func() { wake() })
+	if err != nil {
+		_ = ln.Close()
+		return stopped(e, err)
+	}
+	so := provision.Options{Log: log, OnEvent: web.event}
+	work := func() error { return nil }
+	wake = func() {}
+	again := &reloader{e: e, args: o.args, level: level, log: log, had: o.had, sources: func(o serveOptions) ([]provision.PropertySource, error) { return o.properties(st) }}
+	if !*o.receive {
+		again.w = provision.NewWorker(st, provision.WorkerOptions{Sessions: *o.sessions, Lease: *o.lease, Configurer: fw, Sources: sources, Log: log, OnEvent: web.event,
+			Maintainer: &provision.Maintainer{Store: st, Firmware: fw, Random: rand.Reader}})
+		w := again.w
+		so.OnEvent = func(ev provision.Event) { w.Wake(); web.event(ev) }
+		work, wake = func() error { return w.Run(e.ctx) }, w.Wake
+	}
+	if *o.config != "" {
+		defer again.listen(e.ctx)()
+	}
+	log.Info(msgReady, append([]any{"listen", ln.Addr().String(), "db", st.Path(), "process", os.Getpid(), "provisions", !*o.receive}, web.ready()...)...)
 	if _, err := provision.CheckTLSMode(e.ctx, st); err != nil {
 		log.Warn("tls_mode and the default profile do not go together: its clients will wait with this reason", "err", err)
 	}
-	so := provision.Options{Log: log}
-	work := func() error { return nil }
-	if !*o.receive {
-		w := provision.NewWorker(st, provision.WorkerOptions{Sessions: *o.sessions, Configurer: fw, Sources: sources, Log: log})
-		so.OnEvent = func(provision.Event) { w.Wake() }
-		work = func() error { return w.Run(e.ctx) }
-	}
+	webbed := make(chan error, 1)
+	go func() { webbed <- web.run(e.ctx) }()
 	worked := make(chan error, 1)
 	go func() { worked <- work() }()
 	err = provision.New(st, so).Serve(e.ctx, ln)
 	if err != nil {
 		return exitFound, &amt.Error{Op: "serve", Subject: *o.listen, Err: err}
 	}
-	if err := <-worked; err != nil {
+	if err := errors.Join(<-worked, <-webbed); err != nil {
 		return exitFound, &amt.Error{Op: "work the queue", Subject: st.Path(), Err: err}
 	}
-	log.Info("stopped")
+	log.Info(msgStopped)
 	return exitOK, nil
 }
 

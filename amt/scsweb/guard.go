@@ -1,0 +1,54 @@
+package scsweb
+
+import (
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+)
+
+// maxBody bounds every request body, whatever its operation allows.
+const maxBody = 16 << 20
+
+// guard stands before every request: headers that keep browsers and caches from doing more than asked,
+// a bound for the body, and a fault of ours that ends one request and not the process.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		if s.HTTPS() {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		defer func() {
+			f := recover()
+			if f == nil {
+				return
+			}
+			if f == http.ErrAbortHandler { //nolint:errorlint // the value itself is the signal
+				panic(f)
+			}
+			s.o.Log.Error("fault in the web service", "fault", f, "path", r.URL.Path, "stack", string(debug.Stack()))
+			http.Error(w, "fault inside the program", http.StatusInternalServerError)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// local reports whether a request comes from this machine itself: from loopback, and not passed on by
+// a proxy that runs here.
+func local(remote string, header func(string) string) bool {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil || !ap.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if header(name) != "" {
+			return false
+		}
+	}
+	return true
+}
