@@ -12,6 +12,8 @@ type engine struct {
 	sessions int           // connections that write
 	batch    int           // requests that share one commit at most
 	limit    time.Duration // of one transaction
+	chunk    int           // rows of one statement at most
+	arrays   bool          // a statement takes rows as one array for each column
 	begin    string
 	skip     string // ends the selection of entries to claim
 	pairs    string // run first by an import of keys, so that two do not choose the same free id; may be empty

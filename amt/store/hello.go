@@ -59,21 +59,25 @@ const (
 // Device row, queue and log change together; after it returns they are durable. It may be repeated
 // at will: a client has at most one entry, in the queue or among the delayed ones.
 func (s *Store) RecordHello(ctx context.Context, h Hello) (Outcome, error) {
-	var out Outcome
 	begun := time.Now()
-	err := s.write(ctx, func(t *tx) error {
-		r := recording{t: t, h: h, uuid: h.UUID.String(), now: s.now().UnixMicro()}
-		if err := r.run(); err != nil {
-			return err
-		}
-		out = r.out
-		return nil
-	})
+	r := &recording{h: h, uuid: h.UUID.String(), now: s.now().UnixMicro()}
+	err := s.writeHello(ctx, r)
 	if err != nil {
 		return Outcome{}, &amt.Error{Op: "record hello", Subject: h.UUID.String(), Err: err}
 	}
 	s.w.observer.hello(begun)
-	return out, nil
+	return r.out, nil
+}
+
+// writeHello runs a recording in a transaction, with the hellos of others that wait at the same time.
+func (s *Store) writeHello(ctx context.Context, r *recording) error {
+	if s.w == nil {
+		return s.write(ctx, nil) // refused
+	}
+	return classify(s.w.do(&request{ctx: ctx, hello: r, done: make(chan struct{}), fn: func(t *tx) error {
+		r.t, r.out = t, Outcome{}
+		return r.run()
+	}}))
 }
 
 // recording is one RecordHello inside its transaction.
@@ -89,6 +93,11 @@ func (r *recording) run() error {
 	if err := r.touchClient(); err != nil {
 		return err
 	}
+	return r.decide()
+}
+
+// decide does what follows after the device row was touched.
+func (r *recording) decide() error {
 	if r.h.Version != 2 && r.h.Version != 3 {
 		r.out.Action = Kept
 		return r.log("hello-version", SeverityWarning, fmt.Sprintf("hello of version %d: only its UUID can be read", r.h.Version))
@@ -107,18 +116,23 @@ func (r *recording) run() error {
 	return r.queue()
 }
 
+// touchAgain ends the statement that writes a device row: the row may be there.
+const touchAgain = ` ON CONFLICT (uuid) DO UPDATE SET ip=excluded.ip, pid=coalesce(excluded.pid, csti_amts.pid), hello_version=excluded.hello_version,
+	last_hello_us=excluded.last_hello_us, hellos=csti_amts.hellos+1 RETURNING uuid, hellos`
+
+// pid is the value of the column: NULL unless the hello has one.
+func (r *recording) pid() any {
+	if r.h.Version == 2 {
+		return string(r.h.PID)
+	}
+	return nil
+}
+
 // touchClient writes the device row first: it is the lock of its UUID.
 func (r *recording) touchClient() error {
-	var pid any
-	if r.h.Version == 2 {
-		pid = string(r.h.PID)
-	}
 	err := r.t.row(`INSERT INTO csti_amts (uuid, ip, pid, hello_version, first_hello_us, last_hello_us, changed_us)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)
-		ON CONFLICT (uuid) DO UPDATE SET ip=excluded.ip, pid=coalesce(excluded.pid, csti_amts.pid), hello_version=excluded.hello_version,
-			last_hello_us=excluded.last_hello_us, hellos=csti_amts.hellos+1
-		RETURNING hellos`,
-		[]any{r.uuid, r.h.From.Addr().Unmap().WithZone("").String(), pid, int(r.h.Version), r.now}, &r.out.Hellos)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)`+touchAgain,
+		[]any{r.uuid, r.h.From.Addr().Unmap().WithZone("").String(), r.pid(), int(r.h.Version), r.now}, &r.uuid, &r.out.Hellos)
 	r.out.New = r.out.Hellos == 1
 	return err
 }
@@ -208,12 +222,15 @@ func (r *recording) delay(reason string) error {
 // log writes a row when something changed, and for one in logEvery repeats: a storm of hellos must
 // not become a storm of log rows.
 func (r *recording) log(code string, severity int, text string) error {
-	changed := r.out.New || r.out.Action == Queued || r.out.Action == Promoted
-	if !changed && r.out.Hellos%logEvery != 0 {
+	if !r.worthLogging() {
 		return nil
 	}
 	r.out.Logged = true
 	return r.t.log(r.now, r.uuid, severity, code, text)
+}
+
+func (r *recording) worthLogging() bool {
+	return r.out.New || r.out.Action == Queued || r.out.Action == Promoted || r.out.Hellos%logEvery == 0
 }
 
 // words describes the hello for the log, without any word that marks a row as an error.
@@ -224,6 +241,8 @@ func (r *recording) words() string {
 	} else {
 		s += fmt.Sprintf(", %d root hashes", r.h.Hashes)
 	}
-	return s + ": " + map[Action]string{Queued: "queued", Promoted: "delayed entry promoted to the queue",
-		Waiting: "queued already", Again: "a worker is at it"}[r.out.Action]
+	return s + ": " + actionWords[r.out.Action]
 }
+
+var actionWords = map[Action]string{Queued: "queued", Promoted: "delayed entry promoted to the queue",
+	Waiting: "queued already", Again: "a worker is at it"}

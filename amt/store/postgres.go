@@ -22,7 +22,7 @@ import (
 // postgres: a handful of sessions, since the server flushes once for all that commit together. Small
 // batches: every statement is a round trip, and the sessions make theirs at the same time.
 var postgres = &engine{
-	sessions: 8, batch: 16, limit: 30 * time.Second, begin: "BEGIN", lost: true, shared: true,
+	sessions: 8, batch: 128, chunk: 128, arrays: true, limit: 30 * time.Second, begin: "BEGIN", lost: true, shared: true,
 	skip:  " FOR UPDATE SKIP LOCKED",
 	pairs: "LOCK TABLE csti_pid_map IN SHARE ROW EXCLUSIVE MODE",
 	tables: `SELECT count(*) FROM information_schema.tables WHERE table_schema=current_schema()

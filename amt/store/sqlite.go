@@ -28,7 +28,7 @@ var dialects = map[string]goose.Dialect{"sqlite": goose.DialectSQLite3, "postgre
 
 // embedded is one file: one session writes.
 var embedded = &engine{
-	sessions: 1, batch: 256, limit: time.Hour, begin: "BEGIN IMMEDIATE", // the driver's busy time-out is what bounds it
+	sessions: 1, batch: 256, chunk: 32, limit: time.Hour, begin: "BEGIN IMMEDIATE", // the driver's busy time-out is what bounds it
 	tables: `SELECT count(*) FROM sqlite_master WHERE type='table'
 		AND name IN ('csti_configuration','csti_amts','csti_pid_map','csti_uuid_maps','csto_queue_entries','csto_delayed_entries')`,
 	rebind: func(q string) string { return q }, args: func(a []any) []any { return a }, met: func(error) bool { return false },

@@ -34,10 +34,11 @@ type session struct {
 }
 
 type request struct {
-	ctx  context.Context
-	fn   func(*tx) error
-	err  error
-	done chan struct{}
+	ctx   context.Context
+	fn    func(*tx) error
+	hello *recording // what fn records, when it is a hello: those of a batch can be recorded together
+	err   error
+	done  chan struct{}
 }
 
 // tx is a transaction under way on a session.
@@ -84,7 +85,11 @@ func (s *session) drop() error {
 // write runs fn in a transaction and returns after the commit is durable. A caller whose ctx ends
 // may still be committed; it only does not learn of it.
 func (w *writer) write(ctx context.Context, fn func(*tx) error) error {
-	r := &request{ctx: ctx, fn: fn, done: make(chan struct{})}
+	return w.do(&request{ctx: ctx, fn: fn, done: make(chan struct{})})
+}
+
+func (w *writer) do(r *request) error {
+	ctx := r.ctx
 	select {
 	case w.wait <- r:
 	case <-ctx.Done():
@@ -123,6 +128,31 @@ func (s *session) commitWaiting() {
 		}
 		break
 	}
+	hellos, others := apart(batch)
+	if !s.w.e.shared || len(hellos) == 0 || len(others) == 0 {
+		s.commit(batch)
+		return
+	}
+	s.commit(hellos) // by themselves: the rows that they lock are in order
+	s.commit(others)
+}
+
+// apart gives the hellos of a batch, one for each client, and all else.
+func apart(batch []*request) (hellos, others []*request) {
+	seen := make(map[string]bool, len(batch))
+	for _, r := range batch {
+		if r.hello == nil || seen[r.hello.uuid] {
+			others = append(others, r)
+			continue
+		}
+		seen[r.hello.uuid] = true
+		hellos = append(hellos, r)
+	}
+	return hellos, others
+}
+
+// commit runs a batch in one transaction and answers its callers.
+func (s *session) commit(batch []*request) {
 	if len(batch) == 0 {
 		return
 	}
@@ -169,16 +199,37 @@ func (s *session) run(batch []*request) (began bool, err error) {
 	if err := t.exec(s.w.e.begin); err != nil {
 		return false, errors.Join(err, s.mend(err))
 	}
-	for _, r := range batch {
-		if err := r.fn(t); err != nil {
-			return true, errors.Join(err, s.mend(t.exec("ROLLBACK")))
-		}
+	if err := t.all(batch); err != nil {
+		return true, errors.Join(err, s.mend(t.exec("ROLLBACK")))
 	}
 	if err := t.exec("COMMIT"); err != nil {
 		_ = s.mend(t.exec("ROLLBACK")) // already undone by SQLite for some causes
 		return true, err
 	}
 	return true, nil
+}
+
+// all executes the requests of a batch.
+func (t *tx) all(batch []*request) error {
+	hellos, others := apart(batch)
+	if len(hellos) == 1 {
+		hellos, others = nil, batch
+	}
+	group := make([]*recording, len(hellos))
+	for i, r := range hellos {
+		group[i] = r.hello
+	}
+	if len(group) > 0 {
+		if err := t.recordGroup(group); err != nil {
+			return err
+		}
+	}
+	for _, r := range others {
+		if err := r.fn(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mend drops the connection when it cannot be used any more.
