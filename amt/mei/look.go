@@ -148,7 +148,12 @@ func (s *State) lookMKHI(ctx context.Context, dial Dialer) error {
 // lost reports whether nothing more can be asked on this connection: it ended, or an answer that is late may
 // come in place of the next one.
 func lost(ctx context.Context, err error) bool {
-	return err != nil && (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrReset) || errors.Is(err, ErrNotConnected) || errors.Is(err, ErrClosed))
+	return err != nil && (ctx.Err() != nil || Lost(err))
+}
+
+// Lost reports whether an error ends a connection: nothing more can be asked on it.
+func Lost(err error) bool {
+	return err != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrReset) || errors.Is(err, ErrNotConnected) || errors.Is(err, ErrClosed))
 }
 
 // lookHost asks AMT's host interface. Its error is the connection's, or that of the first question; the
