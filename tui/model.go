@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -16,6 +17,7 @@ import (
 	"amtmedic/tui/page/core"
 	"amtmedic/tui/page/evidence"
 	"amtmedic/tui/page/log"
+	"amtmedic/tui/page/provisioning"
 	"amtmedic/tui/page/read"
 	"amtmedic/tui/page/remedy"
 	"amtmedic/tui/page/start"
@@ -40,7 +42,8 @@ type model struct {
 	clip  *clip.Clipboard
 	veil  veil
 
-	noticed string // what the case said last
+	noticed  string    // what the case said last
+	followed time.Time // beginning of the provisioning whose page was opened last
 
 	failed error // why the first case could not be opened
 
@@ -205,15 +208,26 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 	first := m.seen == 0
 	m.seen = p.n
 	m.unveiled(p)
-	m.feed.live.Store(p.snap.Step.Kind == flow.Probing)
+	m.feed.live.Store(p.snap.Step.Kind == flow.Probing || p.snap.Step.Kind == flow.Provisioning)
 	if p.snap.Notice != m.noticed { // one that was read does not come back with the next picture
 		m.note, m.noticed = p.snap.Notice, p.snap.Notice
 	}
 	cmd := m.deliver(page.Changed{})
+	if g := p.snap.Provisioning; g != nil && !g.Since.Equal(m.followed) && m.goesOn() {
+		m.followed = g.Since
+		m.push(provisioning.New(m.env))
+	}
 	if p.snap.Step.Kind == flow.Decided && (before != flow.Decided || first) && m.top().Name() == "walk" {
 		m.push(verdict.New(m.env))
 	}
 	return cmd
+}
+
+// goesOn reports whether the page on top has nothing left to say when the client is being provisioned:
+// the walk, and a repair that is done. Then the steps are shown in its place.
+func (m *model) goesOn() bool {
+	r, repair := m.top().(interface{ Finished() bool })
+	return m.top().Name() == "walk" || repair && r.Finished()
 }
 
 // deliver gives a message of the root to every page of the case, so that one below the top does
@@ -387,7 +401,7 @@ func (m *model) bundle() tea.Cmd {
 var places = []struct {
 	name string
 	open bool
-}{{"start", false}, {"practice", false}, {"open", false}, {"walk", true}, {"verdict", true}, {"evidence", true}, {"wire", true}, {"answer", true}, {"log", true}, {"explain", false}, {"help", false},
+}{{"start", false}, {"practice", false}, {"open", false}, {"walk", true}, {"verdict", true}, {"evidence", true}, {"provisioning", true}, {"wire", true}, {"answer", true}, {"log", true}, {"explain", false}, {"help", false},
 	{"clients", false}, {"queue", false}, {"delayed", false}, {"keys", false}, {"serverlog", false}, {"settings", false}}
 
 // goTo opens a page by its name.
@@ -414,6 +428,8 @@ func (m *model) goTo(name, arg string) tea.Cmd {
 		m.show(verdict.New(m.env))
 	case "evidence":
 		m.show(evidence.New(m.env))
+	case "provisioning":
+		m.show(provisioning.New(m.env))
 	case "wire":
 		return m.openWire()
 	case "answer":

@@ -5,6 +5,7 @@ import (
 
 	"amtmedic/diag"
 	"amtmedic/diag/flow"
+	"amtmedic/tui/page/provisioning"
 	"amtmedic/tui/part/facts"
 	"amtmedic/tui/part/road"
 	"amtmedic/tui/part/text"
@@ -83,6 +84,9 @@ func (m *model) smallView() string {
 func (m *model) lights() [diag.Stations]diag.Light {
 	s := m.env.Snap
 	l := s.Judgement.Road
+	if s.Step.Kind == flow.Provisioning {
+		l = provisioning.Lights(l, s.Provisioning)
+	}
 	working := s.Step.Kind == flow.Probing || s.Step.Kind == flow.Asking
 	if st := s.Step.Check.Station; working && s.Step.Check.ID != "" && l[st] != diag.Broken && l[st] != diag.Contradicted {
 		l[st] = diag.Busy

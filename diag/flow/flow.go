@@ -4,6 +4,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"amtmedic/diag"
@@ -27,6 +28,9 @@ type World interface {
 	// Client is the simulated PC of a practice world, nil elsewhere.
 	Client() Client
 }
+
+// ErrNoCore says that no provisioning core is known that could be followed.
+var ErrNoCore = errors.New("no provisioning core is known that works on this client")
 
 // Provisioner is a World whose provisioning core can be followed, behind a repair, until the client is
 // provisioned.

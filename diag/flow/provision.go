@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"amtmedic/diag"
@@ -42,11 +43,14 @@ func (w *Walk) provision(ctx context.Context) error {
 	if pctx.Err() == nil { // it came to its end, or cannot be followed
 		w.repaired = false
 	}
-	if err != nil && pctx.Err() == nil {
+	if err != nil && pctx.Err() == nil && !errors.Is(err, ErrNoCore) {
 		w.notice = "provisioning was not followed further: " + err.Error()
 	}
 	w.mu.Unlock()
 	if ctx.Err() != nil {
+		return nil
+	}
+	if errors.Is(err, ErrNoCore) {
 		return nil
 	}
 	if p.State == probe.ProgressDone {

@@ -34,7 +34,12 @@ func (w *World) Provision(ctx context.Context, _ *diag.View, report func(probe.P
 		defer w.clock.relax()
 	}
 	at := w.service.address()
-	return probe.Core{Store: w.store, Title: "core on :" + portOf(at), UUID: w.plan.id.uuid, Now: w.clock.now, Every: corePoll}.Watch(ctx, report)
+	return probe.Core{Store: w.store, Title: "core on :" + portOf(at), UUID: w.plan.id.uuid, Now: w.clock.now, Every: corePoll}.Watch(ctx, func(p probe.Progress) {
+		if p.Done() > 0 { // its hello is there: the session is shown at its own pace
+			w.clock.relax()
+		}
+		report(p)
+	})
 }
 
 func portOf(a netip.AddrPort) string {

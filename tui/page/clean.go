@@ -27,12 +27,25 @@ func (f Rewrite) Snapshot(s flow.Snapshot) flow.Snapshot {
 	s.Client = f.texts(s.Client)
 	s.Skipped = f.texts(s.Skipped)
 	s.Problems = f.texts(s.Problems)
+	if s.Provisioning != nil {
+		p := f.progress(*s.Provisioning)
+		s.Provisioning = &p
+	}
 	s.Actions = slices.Clone(s.Actions)
 	for i, a := range s.Actions {
 		a.Remedy, a.Stage, a.Title, a.Detail = f(a.Remedy), f(a.Stage), f(a.Title), f(a.Detail)
 		s.Actions[i] = a
 	}
 	return s
+}
+
+func (f Rewrite) progress(p probe.Progress) probe.Progress {
+	p.Core, p.FQDN, p.Profile, p.Cause, p.Reason = f(p.Core), f(p.FQDN), f(p.Profile), f(p.Cause), f(p.Reason)
+	p.Steps = slices.Clone(p.Steps)
+	for i, s := range p.Steps {
+		p.Steps[i].Title, p.Steps[i].Detail = f(s.Title), f(s.Detail)
+	}
+	return p
 }
 
 func (f Rewrite) texts(in []string) []string {

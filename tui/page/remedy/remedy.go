@@ -71,6 +71,9 @@ func (p *Page) Road() bool { return true }
 // Typing reports whether a field has the keys.
 func (p *Page) Typing() bool { return p.stage == filling && len(p.fields) > 0 }
 
+// Finished reports whether the repair is done.
+func (p *Page) Finished() bool { return p.stage == done }
+
 // Status is the header.
 func (p *Page) Status() (string, string) {
 	if p.n == 0 {
@@ -177,6 +180,8 @@ func (p *Page) key(k tea.KeyMsg) tea.Cmd {
 		return page.Send(page.UndoRemedy{})
 	case m.Is(k, keymap.Enter) && p.stage == done:
 		switch s := p.env.Snap.Step; {
+		case s.Kind == flow.Provisioning, s.Kind == flow.Decided && p.env.Snap.Provisioning != nil:
+			return page.Send(page.Goto{Name: "provisioning"})
 		case s.Kind == flow.Decided:
 			return page.Send(page.Goto{Name: "verdict"})
 		case s.Kind == flow.Planned && s.Remedy != nil:

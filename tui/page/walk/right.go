@@ -39,6 +39,8 @@ func (p *Page) right(w, h int) []string {
 		return p.probing(w, h)
 	case flow.Planned:
 		return p.planned(w)
+	case flow.Provisioning:
+		return p.provisioning(w)
 	case flow.Decided:
 		return p.decided(w)
 	case flow.Stuck:
@@ -176,6 +178,13 @@ func (p *Page) decided(w int) []string {
 	}
 	lines = append(lines, "  "+p.env.Paint(theme.Muted, text.Cut(j.Verdict+dot(j.Component)+dot(string(j.Confidence)), w-2)), "")
 	return append(lines, text.Wrap(p.env.Keys.Key("enter")+" shows what decided, and what to do.", w)...)
+}
+
+// provisioning says that the core has the client, and where its steps stand.
+func (p *Page) provisioning(w int) []string {
+	lines := []string{p.env.Theme.Glyph(diag.Busy) + " " + p.env.Paint(theme.Title, text.Cut("The road is open: the core has the client", w-2)), ""}
+	k := p.env.Keys
+	return append(lines, text.Wrap(k.Key("enter")+" shows its steps; "+k.Key("skip")+" leaves it to the core, and the road is judged as it is.", w)...)
 }
 
 // planned says what the repair plan has next.

@@ -137,6 +137,9 @@ func (p *Page) stepKey(k tea.KeyMsg) tea.Cmd {
 		if step.Kind == flow.Planned && step.Remedy != nil {
 			return page.Send(page.Goto{Name: "remedy", Arg: step.Remedy.ID})
 		}
+		if step.Kind == flow.Provisioning {
+			return page.Send(page.Goto{Name: "provisioning"})
+		}
 		if step.Kind == flow.Decided || step.Kind == flow.Stuck {
 			return page.Send(page.Goto{Name: "verdict"})
 		}
@@ -236,6 +239,8 @@ func (p *Page) hints() []keymap.Hint {
 		return append(append(hs, keymap.Do(keymap.Answer, ""), keymap.Do(keymap.Verdict, "")), more...)
 	case flow.Planned:
 		hs = []keymap.Hint{keymap.Do(keymap.Enter, "preview"), keymap.Do(keymap.Skip, "leave it"), keymap.Do(keymap.Verdict, "verdict so far"), keymap.Do(keymap.Undo, ""), keymap.Do(keymap.Drain, "")}
+	case flow.Provisioning:
+		hs = []keymap.Hint{keymap.Do(keymap.Enter, "its steps"), keymap.Do(keymap.Skip, "leave it"), keymap.Do(keymap.Verdict, "verdict so far"), keymap.Do(keymap.Drain, "")}
 	case flow.Decided, flow.Stuck:
 		hs = []keymap.Hint{keymap.Do(keymap.Enter, "verdict"), keymap.Do(keymap.Undo, "undo last answer"), keymap.Do(keymap.Recheck, ""), keymap.Do(keymap.Answer, "")}
 		more = []keymap.Hint{keymap.Do(keymap.Panes, "panes"), keymap.Do(keymap.Evidence, ""), keymap.Do(keymap.Wire, ""), keymap.Do(keymap.Drain, ""), keymap.Do(keymap.Log, ""), keymap.Do(keymap.Verdict, "")}
