@@ -35,6 +35,7 @@ type decoder struct {
 	out   transport
 	frags *defrag
 	tags  [maxTags]uint16
+	meta  meta // of the packet that is looked at: none is made for each
 
 	ip4  layers.IPv4
 	ip6  layers.IPv6
@@ -77,14 +78,15 @@ func (d *decoder) packet(p *Packet) (err error) {
 	if !ok {
 		return fmt.Errorf("decode packet %d: link header is cut", p.Number)
 	}
-	m := meta{time: p.Time, packet: p.Number, vlan: n.vlan}
+	d.meta = meta{time: p.Time, packet: p.Number, vlan: n.vlan}
+	m := &d.meta
 	switch n.proto {
 	case etherIPv4:
-		return d.ipv4(&m, p.Data[n.off:])
+		return d.ipv4(m, p.Data[n.off:])
 	case etherIPv6:
-		return d.ipv6(&m, p.Data[n.off:])
+		return d.ipv6(m, p.Data[n.off:])
 	case etherARP, etherLLDP:
-		d.out.link(&m, n.proto, p.Data[n.off:])
+		d.out.link(m, n.proto, p.Data[n.off:])
 	}
 	return nil
 }
