@@ -33,7 +33,7 @@ func (s *Server) register(mux *http.ServeMux) huma.API {
 	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
-			Info: &huma.Info{Title: "amtmedic provisioning core", Version: version,
+			Info: &huma.Info{Title: "Provisioning core", Version: version,
 				Description: "Clients, names, keys, profiles, queue, settings and log of the setup server. Secrets are written, never read."},
 			Components: &huma.Components{
 				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
@@ -91,7 +91,7 @@ func operation(id, method, path string, role store.Role, summary string, faults 
 
 // raw makes the operation take a file of any of these types.
 func raw(op huma.Operation, limit int64, text string, types ...string) huma.Operation {
-	op.MaxBodyBytes, op.BodyReadTimeout = limit, 30*time.Second
+	op.MaxBodyBytes, op.BodyReadTimeout, op.SkipValidateBody = limit, 30*time.Second, true
 	op.RequestBody = &huma.RequestBody{Description: text, Required: true, Content: map[string]*huma.MediaType{}}
 	for _, t := range types {
 		op.RequestBody.Content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}

@@ -15,7 +15,7 @@ import (
 
 // event is what happened in the core.
 type event struct {
-	Kind   string    `json:"kind" doc:"hello, partial, foreign, refused, error, provisioned, delayed, lease-lost"`
+	Kind   string    `json:"kind" doc:"hello, partial, foreign, refused, error, provisioned, maintained, delayed, lease-lost"`
 	At     time.Time `json:"at"`
 	From   string    `json:"from" doc:"address and port of the sender; empty when there is none"`
 	UUID   string    `json:"uuid"`

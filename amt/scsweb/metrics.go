@@ -52,7 +52,7 @@ func (m *metrics) event(e provision.Event) {
 	switch e.Kind {
 	case provision.EventHello, provision.EventPartial, provision.EventForeign, provision.EventRefused, provision.EventError:
 		m.hellos.WithLabelValues(string(e.Kind)).Inc()
-	case provision.EventProvisioned, provision.EventDelayed:
+	case provision.EventProvisioned, provision.EventDelayed, provision.EventMaintained:
 		m.job.WithLabelValues(kindOf(e.Hello), string(e.Kind)).Observe(e.Took.Seconds())
 	case provision.EventLeaseLost:
 		m.leases.Inc()

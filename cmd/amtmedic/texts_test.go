@@ -173,6 +173,9 @@ func TestTextsNameCommandsThatExist(t *testing.T) {
 			if len(subs) > 0 {
 				words = append(words, m[2])
 			}
+			if third := regexp.MustCompile(`^ ([a-z][a-z-]*)`).FindStringSubmatch(rest); third != nil && strings.Contains(help(t, words...), "  amtmedic "+strings.Join(words, " ")+" "+third[1]) {
+				words = append(words, third[1])
+			}
 			for _, f := range flagged.FindAllStringSubmatch(rest, -1) {
 				if !regexp.MustCompile(`(?m)^  -` + f[1] + `\b`).MatchString(help(t, words...)) {
 					t.Errorf("%s: %s has no --%s: %q", s.where, strings.Join(words, " "), f[1], s.text)
