@@ -15,7 +15,7 @@ import (
 )
 
 func runDiagnose(e *env, args []string) (int, error) {
-	fs := flags("diagnose [FACTS.jsonl | BUNDLE | -] [--json | --format FORM] [--checks] [--only PATTERN]... [--accept ID=REASON]... [--list] [--server HOST] [--resolver HOST[:PORT]]... [--server-resolver HOST[:PORT]]... [--suffix NAME]... [--capture [client:|server:]FILE]... [--interface NAME] [--db FILE] [--usb PATH] [--provisioning-cert FILE] [--answer KEY=VALUE]...")
+	fs := flags("diagnose [FACTS.jsonl | BUNDLE | -] [--json | --format FORM] [--checks] [--only PATTERN]... [--accept ID=REASON]... [--list] [--server HOST] [--resolver HOST[:PORT]]... [--server-resolver HOST[:PORT]]... [--suffix NAME]... [--capture [client:|server:]FILE]... [--interface NAME] [--db FILE] [--local] [--usb PATH] [--provisioning-cert FILE] [--answer KEY=VALUE]...")
 	o := addReportFlags(fs)
 	list := fs.Bool("list", false, "list the checks without running any")
 	here := siteFlags(fs)

@@ -95,7 +95,7 @@ func (w meiWorld) notPlanned(e *env, a mei.Act, s *mei.State, err error, asJSON 
 		return exitFound, err
 	}
 	if asJSON {
-		l := lineOf(a, s, "nothing-to-do", nil)
+		l := meiLine(a, s, "nothing-to-do", nil)
 		return exitOK, writeJSON(e.stdout, l)
 	}
 	fmt.Fprintf(e.stderr, "nothing to do: %s\n", plain(why.Op))
@@ -115,7 +115,7 @@ func commandsOf(a mei.Act) []string {
 	return out
 }
 
-func lineOf(a mei.Act, s *mei.State, stage string, err error) meiAction {
+func meiLine(a mei.Act, s *mei.State, stage string, err error) meiAction {
 	l := meiAction{Time: time.Now().UTC(), Stage: stage, Action: a.Name, Command: commandsOf(a), Changes: a.Changes, Undo: a.Undo}
 	if !s.UUID.IsZero() {
 		l.UUID = s.UUID.String()
@@ -143,15 +143,15 @@ func showAct(e *env, a mei.Act, s *mei.State) error {
 func (w meiWorld) send(e *env, a mei.Act, s *mei.State, asJSON bool) (int, error) {
 	log, err := openAgentLog("", "mei.log")
 	if err == nil {
-		err = log.add(lineOf(a, s, "intent", nil))
+		err = log.add(meiLine(a, s, "intent", nil))
 	}
 	if err != nil {
 		return exitFound, &amt.Error{Op: "record the intent", Err: err, Hint: "nothing was sent; AMTMEDIC_HOME names a folder that can be written"}
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, 2*time.Minute)
 	defer cancel()
-	text, done := outcome(a, s, a.Run(ctx, w.dial))
-	l := lineOf(a, s, "done", done)
+	text, done := meiOutcome(a, s, a.Run(ctx, w.dial))
+	l := meiLine(a, s, "done", done)
 	if done != nil {
 		l.Stage = "failed"
 	}
@@ -174,8 +174,8 @@ func (w meiWorld) send(e *env, a mei.Act, s *mei.State, asJSON bool) (int, error
 	return exitOK, nil
 }
 
-// outcome says what the firmware's answer means.
-func outcome(a mei.Act, s *mei.State, err error) (string, error) {
+// meiOutcome says what the firmware's answer means.
+func meiOutcome(a mei.Act, s *mei.State, err error) (string, error) {
 	if a.Name == "restart-hello" {
 		r := agentResult{}
 		if s.Prov != nil {

@@ -19,6 +19,7 @@ import (
 
 	"amtmedic/amt"
 	"amtmedic/amt/cert"
+	"amtmedic/amt/mei"
 	"amtmedic/amt/store"
 	"amtmedic/capture"
 	"amtmedic/diag"
@@ -33,6 +34,7 @@ type siteOptions struct {
 	resolvers, serverResolvers, suffix texts
 	captures, answers                  texts
 	iface, db, keyFile, usb, cert      *string
+	local                              *bool
 	visited                            func() bool
 	certFile                           *cert.File // nil while readCertificate has not read one
 }
@@ -51,6 +53,7 @@ func siteFlags(fs *flag.FlagSet) *siteOptions {
 		iface:   fs.String("interface", "", "listen for the client on this `INTERFACE`"),
 		db:      fs.String("db", "", "`FILE` of the provisioning core's database"),
 		usb:     fs.String("usb", "", "the USB key that was tried, `PATH` of the device or of an image"),
+		local:   fs.Bool("local", false, "this computer is the client: ask its Management Engine"),
 		cert:    fs.String("provisioning-cert", "", "provisioning certificate of the server, PEM or PFX `FILE`; AMTMEDIC_CERT_PASSWORD opens a PFX"),
 		keyFile: fs.String("key-file", os.Getenv("AMTMEDIC_KEY_FILE"), "`FILE` with the key of the database"),
 	}
@@ -79,6 +82,9 @@ func (o *siteOptions) world() (*site.World, []diag.Fact, error) {
 	}
 	so := site.Options{Server: *o.server, Resolvers: o.resolvers, ServerResolvers: o.serverResolvers, Suffixes: o.suffix,
 		Interface: *o.iface, Database: *o.db, Store: store.Options{KeyFile: *o.keyFile}, USBKey: *o.usb, USB: usbSystem}
+	if *o.local {
+		so.Local = mei.Dial(mei.Options{})
+	}
 	if dir, err := journal.Dir(); err == nil {
 		so.OwnDatabase = filepath.Join(dir, "core.db")
 	}

@@ -20,6 +20,7 @@ import (
 
 	"amtmedic/amt"
 	"amtmedic/amt/cert"
+	"amtmedic/amt/mei"
 	"amtmedic/amt/store"
 	"amtmedic/amt/usbkey"
 	"amtmedic/capture"
@@ -37,14 +38,15 @@ type Capture struct {
 
 // Options say what is known of the site before the walk.
 type Options struct {
-	Server          string    // provisioning server: name or address; empty while unknown
-	Resolvers       []string  // DNS servers of the client; empty: those of this machine
-	ServerResolvers []string  // DNS servers of the server; empty: this machine's, when it is the server
-	Suffixes        []string  // search suffixes of the client; empty: those of this machine
-	Captures        []Capture // capture files
-	Interface       string    // to listen on; empty listens on none
-	Database        string    // of the provisioning core; empty reads none but OwnDatabase
-	USBKey          string    // device or image file of the key that was tried; empty reads none
+	Server          string     // provisioning server: name or address; empty while unknown
+	Resolvers       []string   // DNS servers of the client; empty: those of this machine
+	ServerResolvers []string   // DNS servers of the server; empty: this machine's, when it is the server
+	Suffixes        []string   // search suffixes of the client; empty: those of this machine
+	Captures        []Capture  // capture files
+	Interface       string     // to listen on; empty listens on none
+	Database        string     // of the provisioning core; empty reads none but OwnDatabase
+	Local           mei.Dialer // of the Management Engine, when this machine is the client; nil asks none
+	USBKey          string     // device or image file of the key that was tried; empty reads none
 	// Certificate reads the provisioning certificate that CertificateName names; nil reads none.
 	Certificate     func() (*cert.File, error)
 	CertificateName string
@@ -161,6 +163,9 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 		out = append(out, w.back(v)...)
 	default:
 		out = append(out, probe.Connect(probe.Port{Key: "net.9971", Side: at, To: w.target(v), Dial: w.dial}))
+	}
+	if w.o.Local != nil {
+		out = append(out, probe.ManagementEngine(probe.ME{Dial: w.o.Local, Said: v.Get}))
 	}
 	if w.o.USBKey != "" {
 		out = append(out, probe.USBKey(w.o.USB, w.o.USBKey, version(v)))
