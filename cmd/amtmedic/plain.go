@@ -92,6 +92,12 @@ func (p *plainWalk) step(ctx context.Context, s flow.Snapshot) error {
 		if fresh {
 			return p.ask(ctx, *s.Step.Question)
 		}
+	case flow.Provisioning:
+		if fresh {
+			p.gap()
+			p.say("The road is open: the core has the client. Ctrl+C leaves; the core carries on.")
+		}
+		p.steps(s.Provisioning)
 	case flow.Planned:
 		if fresh {
 			p.gap()
@@ -106,6 +112,17 @@ func (p *plainWalk) step(ctx context.Context, s flow.Snapshot) error {
 		}
 	}
 	return nil
+}
+
+// steps prints the steps of the core that are new.
+func (p *plainWalk) steps(g *probe.Progress) {
+	if g == nil {
+		return
+	}
+	for ; p.seen < g.Done(); p.seen++ {
+		s := g.Steps[p.seen]
+		p.say("    %s  %s", s.Title, s.Detail)
+	}
 }
 
 // line reads one line of the person. The end of the input leaves the walk.

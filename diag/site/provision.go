@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"amtmedic/amt/store"
@@ -17,7 +18,7 @@ func (w *World) Provision(ctx context.Context, v *diag.View, report func(probe.P
 	if db == "" || u.IsZero() {
 		return probe.Progress{}, flow.ErrNoCore
 	}
-	if held, known := queueHeld(db); known && !held {
+	if held, known := queueHeld(db); known && !held && !strings.Contains(db, "://") { // PostgreSQL has no such lock
 		return probe.Progress{}, flow.ErrNoCore
 	}
 	s, err := store.OpenExisting(ctx, db, w.o.Store)
