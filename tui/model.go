@@ -21,6 +21,7 @@ import (
 	"amtmedic/tui/page/read"
 	"amtmedic/tui/page/remedy"
 	"amtmedic/tui/page/start"
+	"amtmedic/tui/page/tools"
 	"amtmedic/tui/page/verdict"
 	"amtmedic/tui/page/walk"
 	wirepage "amtmedic/tui/page/wire"
@@ -47,7 +48,8 @@ type model struct {
 
 	failed error // why the first case could not be opened
 
-	core *core.Database // nil without one
+	core  *core.Database // nil without one
+	tools *tools.Page    // nil before it was opened
 
 	follow func(f *feed) tea.Cmd // how a case is followed; tests look by themselves
 	// wait is how the next packets are waited for; tests bring them themselves.
@@ -303,6 +305,8 @@ func (m *model) intent(msg tea.Msg) tea.Cmd {
 		return m.choose(msg.Choice)
 	case core.Msg:
 		return m.deliver(msg)
+	case tools.Msg:
+		return m.toolsMsg(msg)
 	case page.Goto:
 		return m.goTo(msg.Name, msg.Arg)
 	case page.Back:
@@ -402,7 +406,8 @@ var places = []struct {
 	name string
 	open bool
 }{{"start", false}, {"practice", false}, {"open", false}, {"walk", true}, {"verdict", true}, {"evidence", true}, {"provisioning", true}, {"wire", true}, {"answer", true}, {"log", true}, {"explain", false}, {"help", false},
-	{"clients", false}, {"queue", false}, {"delayed", false}, {"keys", false}, {"serverlog", false}, {"settings", false}}
+	{"clients", false}, {"queue", false}, {"delayed", false}, {"keys", false}, {"serverlog", false}, {"settings", false},
+	{"tools", false}, {"pairs", false}, {"setupbin", false}, {"usbkey", false}, {"discover", false}, {"thispc", false}, {"certificate", false}}
 
 // goTo opens a page by its name.
 func (m *model) goTo(name, arg string) tea.Cmd {
@@ -445,6 +450,9 @@ func (m *model) goTo(name, arg string) tea.Cmd {
 	case "clients", "queue", "delayed", "keys", "serverlog", "settings":
 		return m.openCore(name, arg)
 	default:
+		if isTool(name) {
+			return m.openTools(name)
+		}
 		m.note = fmt.Sprintf("there is no page %q", text.Clean(name))
 	}
 	return nil

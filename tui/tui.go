@@ -19,6 +19,7 @@ import (
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/page"
 	"amtmedic/tui/page/core"
+	"amtmedic/tui/page/tools"
 	wirepage "amtmedic/tui/page/wire"
 	"amtmedic/tui/theme"
 )
@@ -60,6 +61,8 @@ type Options struct {
 	// Core is the database of a provisioning core, for its pages; nil when there are none here. The
 	// screen closes it.
 	Core *core.Database
+	// Tools is where the tools work; nil is this machine.
+	Tools *tools.World
 	// Title names a check, cause or symptom in a few words; Explain gives its offline page.
 	Title   func(id string) string
 	Explain func(id string) string
@@ -119,6 +122,7 @@ func Run(ctx context.Context, o Options) error {
 	_, err = p.Run()
 	cause := context.Cause(ctx)
 	stop()
+	o.Tools.Wait(partingTime)
 	if cerr := errors.Join(m.leave(), m.closeCore()); err == nil {
 		err = cerr
 	}

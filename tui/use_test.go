@@ -222,7 +222,7 @@ func quits(d *driver, key string) bool {
 // TestGoto goes to every page that can be named, and says when there is none.
 func TestGoto(t *testing.T) {
 	for _, p := range places {
-		if p.name == "start" || p.name == "open" {
+		if p.name == "start" || p.name == "open" || p.name == "tools" { // tools is the one that was shown last
 			continue
 		}
 		d := newDriver(t, options(newFake(split())), 80, 24)

@@ -69,3 +69,26 @@ func draw(rand io.Reader, set string, n int) (string, error) {
 	}
 	return string(out), nil
 }
+
+// GenerateRows makes n rows of a key file: pairs with different PIDs, the MEBx password of the factory
+// as the current one, and a new one for each.
+func GenerateRows(rand io.Reader, n int) ([]Row, error) {
+	taken := map[amt.PID]bool{}
+	rows := make([]Row, 0, n)
+	for len(rows) < n {
+		pair, err := Generate(rand)
+		if err != nil {
+			return nil, err
+		}
+		if taken[pair.PID] {
+			continue
+		}
+		taken[pair.PID] = true
+		password, err := Password(rand)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, Row{Pair: pair, ID: int64(len(rows) + 1), CurrentPassword: amt.NewSecret("admin"), AdminPassword: password})
+	}
+	return rows, nil
+}

@@ -176,3 +176,15 @@ func (s strict) ReadAt(b []byte, at int64) (int, error) {
 	}
 	return s.memory.ReadAt(b, at)
 }
+
+// The list has the removable disks only, whole ones, those that are not to be written to as well.
+func TestDeviceList(t *testing.T) {
+	s, _ := fakeSystem(t)
+	var names []string
+	for _, d := range s.Devices() {
+		names = append(names, d.Name)
+	}
+	if got := strings.Join(names, " "); got != "sdb sdc" {
+		t.Errorf("listed %q", got)
+	}
+}

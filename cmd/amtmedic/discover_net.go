@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -83,7 +82,7 @@ func checkDiscover(fs *flag.FlagSet, r *discoverRun, words []string, asCSV bool,
 func (r *discoverRun) run() (int, error) {
 	r.bar = newProgressBar(r.e.stderr, r.targets.Len())
 	if r.csv != nil {
-		r.failed = r.csv.Write([]string{"host", "amt_version", "state", "address", "ports", "ping", "tls", "server"})
+		r.failed = r.csv.Write(discover.CSVHeader())
 		r.csv.Flush()
 	}
 	for _, i := range r.order() { // of the runs before
@@ -163,17 +162,13 @@ func (r *discoverRun) show(h *discover.Host) {
 		r.failed = writeJSON(r.e.stdout, h)
 		return
 	}
-	r.failed = r.csv.Write([]string{h.Host, h.AMTVersion, h.State, h.Address, portWords(h), strconv.FormatBool(h.Ping), h.TLS, plain(h.Server)})
+	fields := h.CSVRow()
+	for i := range fields {
+		fields[i] = plain(fields[i])
+	}
+	r.failed = r.csv.Write(fields)
 	r.csv.Flush()
 	r.failed = errors.Join(r.failed, r.csv.Error())
-}
-
-func portWords(h *discover.Host) string {
-	var out []string
-	for _, p := range h.Ports {
-		out = append(out, strconv.Itoa(p))
-	}
-	return strings.Join(out, " ")
 }
 
 func (r *discoverRun) table() error {
@@ -181,7 +176,7 @@ func (r *discoverRun) table() error {
 	fmt.Fprintln(w, "HOST\tAMT\tSTATE\tADDRESS\tPORTS\tTLS")
 	for _, i := range r.order() {
 		h := r.found[i]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", plain(h.Host), orDash(h.AMTVersion), h.State, h.Address, orDash(portWords(h)), orDash(h.TLS))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", plain(h.Host), orDash(h.AMTVersion), h.State, h.Address, orDash(h.PortWords()), orDash(h.TLS))
 	}
 	return w.Flush()
 }

@@ -48,7 +48,7 @@ func runKeysGenerate(e *env, args []string) (int, error) {
 	if *count < 1 || *count > maxPairs {
 		return exitUsage, misuse(fs, "--count is from 1 to %d", maxPairs)
 	}
-	rows, err := makeRows(rand.Reader, *count)
+	rows, err := keys.GenerateRows(rand.Reader, *count)
 	if err != nil {
 		return exitFound, err
 	}
@@ -68,28 +68,6 @@ func runKeysGenerate(e *env, args []string) (int, error) {
 	}
 	_, err = b.WriteTo(e.stdout)
 	return exitOK, err
-}
-
-// makeRows draws n pairs with different PIDs, and a MEBx password for each.
-func makeRows(random io.Reader, n int) ([]keys.Row, error) {
-	taken := map[amt.PID]bool{}
-	rows := make([]keys.Row, 0, n)
-	for len(rows) < n {
-		pair, err := keys.Generate(random)
-		if err != nil {
-			return nil, err
-		}
-		if taken[pair.PID] {
-			continue
-		}
-		taken[pair.PID] = true
-		password, err := keys.Password(random)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, keys.Row{Pair: pair, ID: int64(len(rows) + 1), CurrentPassword: amt.NewSecret("admin"), AdminPassword: password})
-	}
-	return rows, nil
 }
 
 func printPair(w io.Writer, p keys.Pair, reveal, asJSON bool) error {

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"amtmedic/amt"
 	"amtmedic/amt/usbkey"
@@ -52,12 +50,8 @@ func (t keyTarget) repair(e *env, k keyFlags, v amt.Version, before *usbkey.Repo
 		return exitFound, keyError("repair USB key", t.path, err)
 	}
 	rescue, err := usbkey.Find(m, size)
-	switch {
-	case err != nil:
-	case size <= usbkey.TooSmall:
-		err = errors.New("it has 16 MiB or less; a key of this size cannot be made fit")
-	case len(rescue.Remarks) == 0 && len(rescue.Problems) > 0 && before.LayoutSound():
-		err = errors.New("the key is in order, the setup.bin on it is not: " + rescue.Problems[0].Text)
+	if err == nil {
+		err = rescue.Refusal(before, size)
 	}
 	if err == nil {
 		t.announce(e, before, rescue, save)
@@ -122,13 +116,5 @@ func keepCopy(setup []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	f, err := os.CreateTemp(dir, "rescued-setup-*.bin") // made with mode 0600
-	if err != nil {
-		return "", err
-	}
-	_, err = f.Write(setup)
-	return filepath.Clean(f.Name()), errors.Join(err, f.Sync(), f.Close())
+	return usbkey.KeepCopy(dir, setup)
 }

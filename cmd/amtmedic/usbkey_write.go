@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -98,25 +97,9 @@ func (t keyTarget) agree(e *env, k keyFlags, loses string) error {
 
 // writeKey formats the target and judges the result.
 func (t keyTarget) writeKey(e *env, setup []byte, f usbkey.Format, v amt.Version) (*usbkey.Report, error) {
-	var serial [4]byte
-	if _, err := rand.Read(serial[:]); err != nil {
-		return nil, err
-	}
-	f.Serial, f.At, f.Progress = binary.LittleEndian.Uint32(serial[:]), time.Now(), progress(e)
-	m, size, err := usbSystem.Open(t.path, true)
-	if err != nil {
+	f.At, f.Progress = time.Now(), progress(e)
+	if err := usbSystem.Write(e.ctx, t.path, setup, rand.Reader, f); err != nil {
 		return nil, keyError("write USB key", t.path, err)
-	}
-	err = usbkey.Prepare(e.ctx, m, size, setup, f)
-	if cerr := m.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		hint := ""
-		if errors.Is(err, usbkey.ErrUnmarked) {
-			hint = "what was on it is gone, and it has no file system now, so that no client takes it for a key; prepare it again"
-		}
-		return nil, &amt.Error{Op: "write USB key", Subject: plain(t.path), Err: err, Hint: hint}
 	}
 	return inspectKey(t.path, v)
 }
@@ -262,14 +245,7 @@ func (t keyTarget) makeRoom(e *env, k keyFlags, size int) (made bool, err error)
 		}
 		return false, t.agree(e, k, "everything in it will be lost")
 	}
-	f, err := os.OpenFile(t.path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return false, keyError("make image file", t.path, err)
-	}
-	err = f.Truncate(int64(size) << 20)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
+	err = usbkey.MakeImage(t.path, int64(size)<<20)
 	if err != nil {
 		return made, keyError("make image file", t.path, err)
 	}

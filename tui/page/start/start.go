@@ -97,7 +97,8 @@ func (p *Page) choices() []row {
 	rows = append(rows,
 		row{text: "Walk the whole road, from firmware to provisioned", do: page.Choose{Choice: page.Choice{Kind: page.WholeRoad}}, gap: true},
 		row{text: "Practice: break something on this machine and find it", do: page.Goto{Name: "practice"}},
-		row{text: "Open a bundle from a colleague …", do: page.Goto{Name: "open"}})
+		row{text: "Open a bundle from a colleague …", do: page.Goto{Name: "open"}},
+		row{text: "Tools: keys, setup.bin, USB key, discovery, this PC …", do: page.Goto{Name: "tools"}})
 	if p.data.Core {
 		rows = append(rows, row{text: "The provisioning core: clients, queue, keys, log …", do: page.Goto{Name: "clients"}})
 	}

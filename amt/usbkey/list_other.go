@@ -1,0 +1,5 @@
+//go:build !linux && !windows
+
+package usbkey
+
+func (s System) disks() []string { return nil }
