@@ -70,9 +70,9 @@ func withoutValues(_ huma.Context, _ string, v any) (any, error) {
 }
 
 // operation describes one operation.
-func operation(id, method, path string, role store.Role, summary string, faults ...int) huma.Operation {
+func (s *Server) operation(id, method, path string, role store.Role, summary string, faults ...int) huma.Operation {
 	op := huma.Operation{OperationID: id, Method: method, Path: Prefix + path, Summary: summary,
-		Metadata: map[string]any{roleKey: role}, MaxBodyBytes: 64 << 10}
+		Metadata: map[string]any{roleKey: role}, MaxBodyBytes: 64 << 10, BodyReadTimeout: s.o.Limits.Body}
 	switch role {
 	case anybody:
 		op.Description = "No token is needed."
@@ -91,7 +91,7 @@ func operation(id, method, path string, role store.Role, summary string, faults 
 
 // raw makes the operation take a file of any of these types.
 func raw(op huma.Operation, limit int64, text string, types ...string) huma.Operation {
-	op.MaxBodyBytes, op.BodyReadTimeout, op.SkipValidateBody = limit, 30*time.Second, true
+	op.MaxBodyBytes, op.SkipValidateBody = limit, true
 	op.RequestBody = &huma.RequestBody{Description: text, Required: true, Content: map[string]*huma.MediaType{}}
 	for _, t := range types {
 		op.RequestBody.Content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
@@ -206,7 +206,7 @@ func seconds(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Secon
 
 // registerDocument serves the document itself.
 func (s *Server) registerDocument(api huma.API) {
-	huma.Register(api, operation("get-openapi", http.MethodGet, "/openapi.json", store.RoleRead, "this document"),
+	huma.Register(api, s.operation("get-openapi", http.MethodGet, "/openapi.json", store.RoleRead, "this document"),
 		func(context.Context, *struct{}) (*struct {
 			ContentType string `header:"Content-Type"`
 			Body        []byte

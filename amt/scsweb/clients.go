@@ -67,7 +67,7 @@ func newDelayedRow(d store.DelayedRow) delayedRow {
 }
 
 func (s *Server) registerClients(api huma.API) {
-	huma.Register(api, operation("list-amts", http.MethodGet, "/amts", store.RoleRead, "clients by UUID", 422),
+	huma.Register(api, s.operation("list-amts", http.MethodGet, "/amts", store.RoleRead, "clients by UUID", 422),
 		func(ctx context.Context, in *struct {
 			Page
 			State string `query:"state" enum:"unprovisioned,in-progress,delayed,provisioned" doc:"only clients in this state"`
@@ -77,14 +77,14 @@ func (s *Server) registerClients(api huma.API) {
 			rows, next, err := s.st.ListClients(ctx, o)
 			return answerList(s, rows, next, err, newClientRow)
 		})
-	huma.Register(api, operation("get-amt", http.MethodGet, "/amts/{uuid}", store.RoleRead, "one client with its entry and steps", 404, 422), s.getClient)
-	huma.Register(api, operation("look-again", http.MethodPost, "/amts/{uuid}/look-again", store.RoleOperate, "sends a delayed client to the queue now", 404, 409, 422), s.lookAgain)
-	huma.Register(api, operation("list-queue", http.MethodGet, "/queue", store.RoleRead, "queue entries, the oldest first", 422),
+	huma.Register(api, s.operation("get-amt", http.MethodGet, "/amts/{uuid}", store.RoleRead, "one client with its entry and steps", 404, 422), s.getClient)
+	huma.Register(api, s.operation("look-again", http.MethodPost, "/amts/{uuid}/look-again", store.RoleOperate, "sends a delayed client to the queue now", 404, 409, 422), s.lookAgain)
+	huma.Register(api, s.operation("list-queue", http.MethodGet, "/queue", store.RoleRead, "queue entries, the oldest first", 422),
 		func(ctx context.Context, in *struct{ Page }) (*bodyOf[listOf[queueRow]], error) {
 			rows, next, err := s.st.ListQueue(ctx, in.options())
 			return answerList(s, rows, next, err, newQueueRow)
 		})
-	huma.Register(api, operation("list-delayed", http.MethodGet, "/delayed", store.RoleRead, "delayed entries, by the time at which they are due", 422),
+	huma.Register(api, s.operation("list-delayed", http.MethodGet, "/delayed", store.RoleRead, "delayed entries, by the time at which they are due", 422),
 		func(ctx context.Context, in *struct{ Page }) (*bodyOf[listOf[delayedRow]], error) {
 			rows, next, err := s.st.ListDelayed(ctx, in.options())
 			return answerList(s, rows, next, err, newDelayedRow)

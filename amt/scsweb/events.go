@@ -121,7 +121,7 @@ func (h *hub) close() {
 }
 
 func (s *Server) registerEvents(api huma.API) {
-	op := operation("events", http.MethodGet, "/events", store.RoleRead, "what happens at this server from now on, as server-sent events")
+	op := s.operation("events", http.MethodGet, "/events", store.RoleRead, "what happens at this server from now on, as server-sent events")
 	op.Description += " At most 64 listeners; a listener that is too slow is told how much it missed."
 	sse.Register(api, op, map[string]any{"event": event{}, "beat": beat{}, "lost": lost{}}, func(ctx context.Context, _ *struct{}, send sse.Sender) {
 		l := s.hub.enter()

@@ -34,9 +34,27 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.o.Log.Error("fault in the web service", "fault", f, "path", r.URL.Path, "stack", string(debug.Stack()))
 			http.Error(w, "fault inside the program", http.StatusInternalServerError)
 		}()
+		if r.ContentLength != 0 {
+			w = ending{w}
+		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+// ending closes the connection of a request with a body that was refused: the rest of the body is not
+// waited for.
+type ending struct{ http.ResponseWriter }
+
+// WriteHeader sends the status.
+func (e ending) WriteHeader(code int) {
+	if code >= http.StatusBadRequest {
+		e.Header().Set("Connection", "close")
+	}
+	e.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap gives the writer beneath, for deadlines and flushes.
+func (e ending) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
 // local reports whether a request comes from this machine itself: from loopback, and not passed on by
 // a proxy that runs here.

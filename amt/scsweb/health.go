@@ -34,7 +34,7 @@ type healthBody struct {
 }
 
 func (s *Server) registerHealth(api huma.API) {
-	huma.Register(api, operation("health", http.MethodGet, "/health", anybody, "whether the server works: 200 or 503"),
+	huma.Register(api, s.operation("health", http.MethodGet, "/health", anybody, "whether the server works: 200 or 503"),
 		func(ctx context.Context, _ *struct{}) (*struct {
 			Status int
 			Body   healthBody
@@ -48,7 +48,7 @@ func (s *Server) registerHealth(api huma.API) {
 			}
 			return out, nil
 		})
-	op := operation("metrics", http.MethodGet, "/metrics", here, "metrics for Prometheus")
+	op := s.operation("metrics", http.MethodGet, "/metrics", here, "metrics for Prometheus")
 	op.Responses = map[string]*huma.Response{"200": {Description: "text format of Prometheus", Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}}}
 	huma.Register(api, op, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(ctx huma.Context) {

@@ -52,7 +52,7 @@ type Cursor struct {
 }
 
 func (s *Server) registerLogs(api huma.API) {
-	huma.Register(api, operation("list-log", http.MethodGet, "/log", store.RoleRead, "the log, newest first", 422),
+	huma.Register(api, s.operation("list-log", http.MethodGet, "/log", store.RoleRead, "the log, newest first", 422),
 		func(ctx context.Context, in *struct {
 			Cursor
 			UUID     string `query:"uuid" maxLength:"38" doc:"rows of one client"`
@@ -79,7 +79,7 @@ func (s *Server) registerLogs(api huma.API) {
 			}
 			return answerList(s, rows, next, err, newLogRow)
 		})
-	huma.Register(api, operation("list-audit", http.MethodGet, "/audit", store.RoleAdmin, "who changed what, newest first", 422),
+	huma.Register(api, s.operation("list-audit", http.MethodGet, "/audit", store.RoleAdmin, "who changed what, newest first", 422),
 		func(ctx context.Context, in *Cursor) (*bodyOf[listOf[auditRow]], error) {
 			rows, err := s.st.ListAudit(ctx, in.Before, in.Limit)
 			next := ""

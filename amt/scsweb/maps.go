@@ -55,14 +55,14 @@ type fileBody struct{ RawBody []byte }
 const maxImport = 8 << 20
 
 func (s *Server) registerMaps(api huma.API) {
-	huma.Register(api, operation("list-uuid-maps", http.MethodGet, "/uuid-maps", store.RoleRead, "names of clients, by UUID", 422),
+	huma.Register(api, s.operation("list-uuid-maps", http.MethodGet, "/uuid-maps", store.RoleRead, "names of clients, by UUID", 422),
 		func(ctx context.Context, in *struct{ Page }) (*bodyOf[listOf[mapRow]], error) {
 			rows, next, err := s.st.ListMap(ctx, in.options())
 			return answerList(s, rows, next, err, newMapRow)
 		})
-	huma.Register(api, operation("put-uuid-map", http.MethodPut, "/uuid-maps/{uuid}", store.RoleOperate, "gives a client its name and profile", 409, 422), s.putMap)
-	huma.Register(api, operation("delete-uuid-map", http.MethodDelete, "/uuid-maps/{uuid}", store.RoleOperate, "removes the name of a client", 404, 422), s.deleteMap)
-	huma.Register(api, raw(operation("import-uuid-maps", http.MethodPost, "/uuid-maps/import", store.RoleOperate, "imports a UUID map", 413, 422), maxImport,
+	huma.Register(api, s.operation("put-uuid-map", http.MethodPut, "/uuid-maps/{uuid}", store.RoleOperate, "gives a client its name and profile", 409, 422), s.putMap)
+	huma.Register(api, s.operation("delete-uuid-map", http.MethodDelete, "/uuid-maps/{uuid}", store.RoleOperate, "removes the name of a client", 404, 422), s.deleteMap)
+	huma.Register(api, raw(s.operation("import-uuid-maps", http.MethodPost, "/uuid-maps/import", store.RoleOperate, "imports a UUID map", 413, 422), maxImport,
 		"CSV with the header "+store.MapHeader+", or JSON: objects with uuid, fqdn, profile, in an array or one a line", "text/csv", "application/json", "application/x-ndjson"), s.importMaps)
 }
 

@@ -44,14 +44,14 @@ type PIDPath struct {
 }
 
 func (s *Server) registerKeys(api huma.API) {
-	huma.Register(api, operation("list-pid-map", http.MethodGet, "/pid-map", store.RoleRead, "PID/PPS pairs by id, without their secrets", 422),
+	huma.Register(api, s.operation("list-pid-map", http.MethodGet, "/pid-map", store.RoleRead, "PID/PPS pairs by id, without their secrets", 422),
 		func(ctx context.Context, in *struct{ Page }) (*bodyOf[listOf[pidRow]], error) {
 			rows, next, err := s.st.ListPIDs(ctx, in.options())
 			return answerList(s, rows, next, err, newPIDRow)
 		})
-	huma.Register(api, operation("put-pid", http.MethodPut, "/pid-map/{pid}", store.RoleOperate, "adds a pair, or replaces its secrets", 409, 422), s.putPID)
-	huma.Register(api, operation("delete-pid", http.MethodDelete, "/pid-map/{pid}", store.RoleOperate, "removes a pair that no client has used", 404, 409, 422), s.deletePID)
-	huma.Register(api, raw(operation("import-pid-map", http.MethodPost, "/pid-map/import", store.RoleOperate, "imports PID/PPS pairs", 413, 422), maxImport,
+	huma.Register(api, s.operation("put-pid", http.MethodPut, "/pid-map/{pid}", store.RoleOperate, "adds a pair, or replaces its secrets", 409, 422), s.putPID)
+	huma.Register(api, s.operation("delete-pid", http.MethodDelete, "/pid-map/{pid}", store.RoleOperate, "removes a pair that no client has used", 404, 409, 422), s.deletePID)
+	huma.Register(api, raw(s.operation("import-pid-map", http.MethodPost, "/pid-map/import", store.RoleOperate, "imports PID/PPS pairs", 413, 422), maxImport,
 		"key file: CSV with the header id,pid,pps,current_password,admin_password,used, or a list in plain text", "text/csv", "text/plain"), s.importKeys)
 }
 

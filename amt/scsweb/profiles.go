@@ -31,11 +31,11 @@ type ProfilePath struct {
 const maxProfile = profile.MaxFile + 1
 
 func (s *Server) registerProfiles(api huma.API) {
-	huma.Register(api, operation("list-profiles", http.MethodGet, "/profiles", store.RoleRead, "profiles by name"), s.listProfiles)
-	huma.Register(api, operation("get-profile", http.MethodGet, "/profiles/{name}", store.RoleRead, "one profile without its secrets", 404), s.getProfile)
-	huma.Register(api, raw(operation("put-profile", http.MethodPut, "/profiles/{name}", store.RoleAdmin, "adds or replaces a profile; secrets that are left out stay", 409, 413, 422), maxProfile,
+	huma.Register(api, s.operation("list-profiles", http.MethodGet, "/profiles", store.RoleRead, "profiles by name"), s.listProfiles)
+	huma.Register(api, s.operation("get-profile", http.MethodGet, "/profiles/{name}", store.RoleRead, "one profile without its secrets", 404), s.getProfile)
+	huma.Register(api, raw(s.operation("put-profile", http.MethodPut, "/profiles/{name}", store.RoleAdmin, "adds or replaces a profile; secrets that are left out stay", 409, 413, 422), maxProfile,
 		"the form of get-profile, as JSON or YAML; its name is that of the path", "application/json", "application/yaml"), s.putProfile)
-	huma.Register(api, operation("delete-profile", http.MethodDelete, "/profiles/{name}", store.RoleAdmin, "removes a profile that nothing uses", 404, 409), s.deleteProfile)
+	huma.Register(api, s.operation("delete-profile", http.MethodDelete, "/profiles/{name}", store.RoleAdmin, "removes a profile that nothing uses", 404, 409), s.deleteProfile)
 }
 
 func (s *Server) listProfiles(ctx context.Context, _ *struct{}) (*bodyOf[listOf[profileRow]], error) {

@@ -19,7 +19,7 @@ type setting struct {
 }
 
 func (s *Server) registerSettings(api huma.API) {
-	huma.Register(api, operation("get-configuration", http.MethodGet, "/configuration", store.RoleRead, "settings by name"),
+	huma.Register(api, s.operation("get-configuration", http.MethodGet, "/configuration", store.RoleRead, "settings by name"),
 		func(ctx context.Context, _ *struct{}) (*bodyOf[map[string]string], error) {
 			config, err := s.config(ctx)
 			if err != nil {
@@ -27,7 +27,7 @@ func (s *Server) registerSettings(api huma.API) {
 			}
 			return &bodyOf[map[string]string]{config}, nil
 		})
-	huma.Register(api, operation("put-configuration", http.MethodPut, "/configuration/{name}", store.RoleAdmin, "changes a setting", 404, 409, 422), s.putSetting)
+	huma.Register(api, s.operation("put-configuration", http.MethodPut, "/configuration/{name}", store.RoleAdmin, "changes a setting", 404, 409, 422), s.putSetting)
 }
 
 // config gives the settings. A row with a name like a secret's may be anybody's: its value is hidden.
