@@ -62,7 +62,7 @@ func Look(ctx context.Context, dial Dialer) (*State, error) {
 	werr := s.lookWatchdog(ctx, dial)
 	if werr != nil && !errors.Is(werr, ErrNoClient) {
 		var d *amt.Error
-		if errors.As(werr, &d) && (errors.Is(werr, ErrNoDriver) || errors.Is(werr, ErrNoME) || errors.Is(werr, ErrDenied) || errors.Is(werr, ErrNotHere)) {
+		if errors.As(werr, &d) && (errors.Is(werr, ErrNoDriver) || errors.Is(werr, ErrNoME) || errors.Is(werr, ErrDenied) || errors.Is(werr, ErrReset) || errors.Is(werr, ErrNotHere)) {
 			return s, werr // the same for every client
 		}
 	}
