@@ -9,20 +9,22 @@ import (
 // engine is what differs between the databases. The statements are the same; they are written with
 // ? and ?1, the form of SQLite.
 type engine struct {
-	sessions int           // connections that write
-	batch    int           // requests that share one commit at most
-	limit    time.Duration // of one transaction
-	chunk    int           // rows of one statement at most
-	arrays   bool          // a statement takes rows as one array for each column
-	begin    string
-	skip     string // ends the selection of entries to claim
-	pairs    string // run first by an import of keys, so that two do not choose the same free id; may be empty
-	tables   string // counts our tables among these six names
-	shared   bool   // several servers may work the queue, each with leases of its own
-	lost     bool   // a connection can be lost, and a new one opened
-	rebind   func(query string) string
-	args     func(args []any) []any
-	met      func(err error) bool // a transaction met another one and may be tried again
+	sessions      int           // connections that write
+	batch         int           // requests that share one commit at most
+	limit         time.Duration // of one transaction
+	helloSessions int           // of sessions for hellos alone; 0: they share the others
+	helloBatch    int           // hellos that share one commit at most, where they have sessions
+	chunk         int           // rows of one statement at most
+	arrays        bool          // a statement takes rows as one array for each column
+	begin         string
+	skip          string // ends the selection of entries to claim
+	pairs         string // run first by an import of keys, so that two do not choose the same free id; may be empty
+	tables        string // counts our tables among these six names
+	shared        bool   // several servers may work the queue, each with leases of its own
+	lost          bool   // a connection can be lost, and a new one opened
+	rebind        func(query string) string
+	args          func(args []any) []any
+	met           func(err error) bool // a transaction met another one and may be tried again
 }
 
 // reader runs queries beside the writer.

@@ -20,9 +20,10 @@ import (
 // All that depends on PostgreSQL stands in this file.
 
 // postgres: a handful of sessions, since the server flushes once for all that commit together. Small
-// batches: every statement is a round trip, and the sessions make theirs at the same time.
+// batches: every statement is a round trip, and the sessions make theirs at the same time. For hellos
+// two sessions, since their statements are over all of a batch: one gathers while the other flushes.
 var postgres = &engine{
-	sessions: 8, batch: 128, chunk: 128, arrays: true, limit: 30 * time.Second, begin: "BEGIN", lost: true, shared: true,
+	sessions: 6, batch: 16, helloSessions: 2, helloBatch: 128, chunk: 128, arrays: true, limit: 30 * time.Second, begin: "BEGIN", lost: true, shared: true,
 	skip:  " FOR UPDATE SKIP LOCKED",
 	pairs: "LOCK TABLE csti_pid_map IN SHARE ROW EXCLUSIVE MODE",
 	tables: `SELECT count(*) FROM information_schema.tables WHERE table_schema=current_schema()

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"time"
 )
 
@@ -21,8 +22,10 @@ type writer struct {
 	turn  chan *session // those that nobody uses
 	wait  chan *request
 	count int
+	batch int // requests that share one commit at most
 
-	observer watched
+	hellos   *writer // sessions for the hellos alone; nil: they go with the others
+	observer *watched
 }
 
 // session is a connection with the statements that were prepared on it. Whoever took it from
@@ -49,8 +52,18 @@ type tx struct {
 }
 
 func newWriter(ctx context.Context, db *sql.DB, e *engine) (*writer, error) {
-	w := &writer{db: db, e: e, turn: make(chan *session, e.sessions), wait: make(chan *request, waiting), count: e.sessions}
-	for range e.sessions {
+	w, err := openWriter(ctx, db, e, e.sessions, e.batch)
+	if err == nil && e.helloSessions > 0 {
+		if w.hellos, err = openWriter(ctx, db, e, e.helloSessions, e.helloBatch); err == nil {
+			w.hellos.observer = w.observer
+		}
+	}
+	return w, err
+}
+
+func openWriter(ctx context.Context, db *sql.DB, e *engine, sessions, batch int) (*writer, error) {
+	w := &writer{db: db, e: e, turn: make(chan *session, sessions), wait: make(chan *request, waiting), count: sessions, batch: batch, observer: &watched{}}
+	for range sessions {
 		s := &session{w: w}
 		w.turn <- s
 		if err := s.connect(ctx); err != nil {
@@ -88,7 +101,12 @@ func (w *writer) write(ctx context.Context, fn func(*tx) error) error {
 	return w.do(&request{ctx: ctx, fn: fn, done: make(chan struct{})})
 }
 
+// do answers a request, a hello by its own sessions where there are some: a few large groups are
+// faster than many small ones, and they never wait for an import.
 func (w *writer) do(r *request) error {
+	if r.hello != nil && w.hellos != nil {
+		w = w.hellos
+	}
 	ctx := r.ctx
 	select {
 	case w.wait <- r:
@@ -111,11 +129,27 @@ func (w *writer) do(r *request) error {
 	}
 }
 
+// yields bounds how often the one who is about to commit lets others run first.
+const yields = 8
+
+// gather lets those run who were answered a moment ago, as long as more of them come with their next
+// request: a commit of many costs hardly more than a commit of one.
+func (w *writer) gather() {
+	for range yields {
+		before := len(w.wait)
+		runtime.Gosched()
+		if len(w.wait) <= before {
+			return
+		}
+	}
+}
+
 // commitWaiting takes what is waiting and commits it together. When that does not work every
 // request is tried alone, so that one bad request cannot spoil the others.
 func (s *session) commitWaiting() {
+	s.w.gather()
 	var batch []*request
-	for len(batch) < s.w.e.batch {
+	for len(batch) < s.w.batch {
 		select {
 		case r := <-s.w.wait:
 			if r.err = r.ctx.Err(); r.err != nil {
@@ -128,13 +162,7 @@ func (s *session) commitWaiting() {
 		}
 		break
 	}
-	hellos, others := apart(batch)
-	if !s.w.e.shared || len(hellos) == 0 || len(others) == 0 {
-		s.commit(batch)
-		return
-	}
-	s.commit(hellos) // by themselves: the rows that they lock are in order
-	s.commit(others)
+	s.commit(batch)
 }
 
 // apart gives the hellos of a batch, one for each client, and all else.
@@ -243,15 +271,24 @@ func (s *session) mend(err error) error {
 // close waits for the commits under way. It may be called twice.
 func (w *writer) close() error {
 	var errs []error
+	if w.hellos != nil {
+		errs = append(errs, w.hellos.drain())
+	}
+	return errors.Join(append(errs, w.drain(), w.db.Close())...)
+}
+
+// drain ends the sessions when nobody uses them any more.
+func (w *writer) drain() error {
+	var errs []error
 	for range w.count {
 		s, open := <-w.turn
 		if !open {
-			return nil
+			return nil // drained already
 		}
 		errs = append(errs, s.drop())
 	}
 	close(w.turn)
-	return errors.Join(append(errs, w.db.Close())...)
+	return errors.Join(errs...)
 }
 
 // stmt prepares a statement once for the life of the store.
