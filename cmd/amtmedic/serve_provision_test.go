@@ -180,19 +180,19 @@ func TestServeKilled(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "core.db")
 	s := startServe(t, db, "--sessions", "4")
 	port := s.addr[strings.LastIndexByte(s.addr, ':')+1:]
-	const n = 40
+	const n = 150
 	inv, end := simulated(t, s.addr, "--count", strconv.Itoa(n), "--address", "127.0.63.1", "--keep", "--inject", "*=slow:40ms")
 	_ = end
 	amtmedic(t, 0, "keys", "import", filepath.Join(inv, "keys.csv"), "--db", db)
 	amtmedic(t, 0, "discover", "import", filepath.Join(inv, "map.csv"), "--db", db)
 	kills := 0
 	done := func() int { return strings.Count(amtmedic(t, 0, "clients", "--db", db), "  provisioned  ") }
-	for deadline := time.Now().Add(100 * time.Second); done() < n; {
+	for deadline := time.Now().Add(5 * time.Minute); done() < n || kills < 100; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d of %d after %d kills\n%s", done(), n, kills, amtmedic(t, 0, "clients", "--db", db))
 		}
 		time.Sleep(rand.N(400 * time.Millisecond))
-		if kills < 25 {
+		if kills < 100 {
 			_ = s.cmd.Process.Kill()
 			_ = s.cmd.Wait()
 			kills++
@@ -200,14 +200,11 @@ func TestServeKilled(t *testing.T) {
 		}
 	}
 	t.Logf("%d clients, %d kills", n, kills)
-	if kills < 10 {
-		t.Errorf("only %d kills: the test says little", kills)
-	}
 	for i, c := range known(t, db) {
 		if c.State != "provisioned" || c.Password == "" {
 			t.Errorf("%s is %s (%s)", c.UUID, c.State, c.Reason)
 		}
-		if i%4 != 0 {
+		if i%12 != 0 {
 			continue // curl takes its time
 		}
 		if code := curl(t, c.Address, c.Password); code != "200" {
