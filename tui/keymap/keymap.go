@@ -108,7 +108,7 @@ var table = []Row{
 	{Find, []string{"f"}, "search", "search while typing; all lines stay"},
 	{FindNext, []string{"n"}, "next", "to the next line that the search finds"},
 	{FindPrevious, []string{"N"}, "previous", "to the one before"},
-	{Again, []string{"r"}, "look again now", "bring a delayed client to the queue at once, after a confirmation; or try to open the database again"},
+	{Again, []string{"r"}, "look again now", "bring a delayed client to the queue at once, after a confirmation; or try to open the database, or look for USB devices, again"},
 	{Only, []string{"v"}, "show only", "show one state, or severity, only; again for the next one, then all"},
 	{Reveal, []string{"p"}, "password", "show the password of the client, after a confirmation"},
 	{Import, []string{"i"}, "import keys", "read a file of keys, say what it would change, and take it in after a confirmation"},
