@@ -14,8 +14,8 @@ const (
 	rememberFor = 30 * time.Second       // after which a repeat must also have the same bytes
 	forgetAfter = 130 * time.Second      // beyond the longest pause between two TCP retransmissions
 	waitFor     = 15 * time.Minute       // for the rest of a message on a connection that stands open
-	maxEpochs   = 32768
-	maxPast     = 16384    // attempts that are remembered although nothing more is expected
+	maxEpochs   = 16384
+	maxPast     = 8192     // attempts that are remembered although nothing more is expected
 	maxLives    = 128      // attempts that are remembered of one flow
 	maxBuffered = 32 << 20 // bytes over all attempts
 	headLen     = 64       // bytes of a finished attempt that are kept to know repeats

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 )
 
 func runCapture(e *env, args []string) (int, error) {
+	debug.SetGCPercent(50) // a flood of attempts keeps much alive: memory counts more than its collection
 	return subcommand(e, "capture", []command{
 		{"scan", "find every hello and every attempt in capture files", runCaptureScan},
 		{"live", "watch an interface for hellos", runCaptureLive},
