@@ -74,10 +74,10 @@ func (s *Store) writeHello(ctx context.Context, r *recording) error {
 	if s.w == nil {
 		return s.write(ctx, nil) // refused
 	}
-	return classify(s.w.do(&request{ctx: ctx, hello: r, done: make(chan struct{}), fn: func(t *tx) error {
+	return s.named(classify(s.w.do(&request{ctx: ctx, hello: r, done: make(chan struct{}), fn: func(t *tx) error {
 		r.t, r.out = t, Outcome{}
 		return r.run()
-	}}))
+	}})))
 }
 
 // recording is one RecordHello inside its transaction.

@@ -137,8 +137,12 @@ func causeOfPostgres(err error) error {
 			return ErrNotFound
 		case pe.Code == "42P01", pe.Code == "3F000", pe.Code == "42703": // undefined table, schema, column
 			return ErrNoTable
-		case strings.HasPrefix(pe.Code, "28"), pe.Code == "42501", pe.Code == "25006": // log-in, privilege, read-only
+		case strings.HasPrefix(pe.Code, "28"), pe.Code == "42501": // log-in, privilege
 			return ErrDenied
+		case pe.Code == "25006": // read_only_sql_transaction
+			return ErrReadOnly
+		case pe.Code == "53100": // disk_full
+			return ErrFull
 		case strings.HasPrefix(pe.Code, "08"), strings.HasPrefix(pe.Code, "57P"), strings.HasPrefix(pe.Code, "53"):
 			return ErrUnreachable
 		}

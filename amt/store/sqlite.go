@@ -156,6 +156,8 @@ func classify(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		cause = ErrNotFound
+	case causeOfSystem(err) != nil:
+		cause = causeOfSystem(err)
 	case errors.Is(err, fs.ErrPermission):
 		cause = ErrDenied
 	case errors.As(err, &se):
@@ -174,9 +176,13 @@ func classify(err error) error {
 
 func causeOf(code int, text string) error {
 	switch code {
-	case codePerm, codeReadOnly, codeAuth:
+	case codePerm, codeAuth:
 		return ErrDenied
-	case codeBusy, codeIOErr, codeCorrupt, codeFull, codeCantOpen, codeNotADB:
+	case codeReadOnly:
+		return ErrReadOnly
+	case codeFull:
+		return ErrFull
+	case codeBusy, codeIOErr, codeCorrupt, codeCantOpen, codeNotADB:
 		return ErrUnreachable
 	}
 	if strings.Contains(text, "no such table") || strings.Contains(text, "no such column") {

@@ -78,6 +78,9 @@ func Open(ctx context.Context, target string, o Options) (*Store, error) {
 }
 
 func openAt(ctx context.Context, path string, o Options) (*Store, error) {
+	if err := oneName(path); err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
 	if err := checkOurs(ctx, path); err != nil {
 		return nil, err
 	}
@@ -182,7 +185,7 @@ func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	if s.w == nil {
 		return &amt.Error{Op: "write database", Subject: s.path, Err: fmt.Errorf("%w: it was opened to be read only", ErrDenied)}
 	}
-	return classify(s.w.write(ctx, fn))
+	return s.named(classify(s.w.write(ctx, fn)))
 }
 
 func clock(o Options) func() time.Time {
