@@ -23,20 +23,23 @@ const (
 	pinClients = 4096             // clients whose next packets are pinned
 	pinFlows   = 8192             // hello connections whose bytes are counted
 	pinFlow    = 256 << 10        // bytes of one of them: more is no hello
+	pinShare   = 2                // half of the room at most is for what only explains: names, leases, connections back
 )
 
 // pins writes the packets around events to a file that is never written over.
 type pins struct {
-	rec   *Recorder
-	most  int64
-	full  bool
-	opt   RingOptions
-	hello *Matcher
-	past  []remembered // oldest first
-	bytes int
-	spare [][]byte
-	after map[netip.Addr]pinWindow
-	flows map[flow]int // bytes of hello connections, by direction
+	rec    *Recorder
+	most   int64
+	full   bool
+	beside int64 // bytes of what only explains
+	bare   bool  // that there is no more room for it
+	opt    RingOptions
+	hello  *Matcher
+	past   []remembered // oldest first
+	bytes  int
+	spare  [][]byte
+	after  map[netip.Addr]pinWindow
+	flows  map[flow]int // bytes of hello connections, by direction
 }
 
 // remembered is a packet that no event concerned until now.
@@ -84,11 +87,20 @@ func (k *pins) take(p *Packet, seen []Event) error {
 		k.watch(dst, p.Time)
 	}
 	now := slices.ContainsFunc(seen, func(e Event) bool { return e.Packet == p.Number })
-	if now || opens || k.ofHello(p, ends) || k.watched(src, p) || k.watched(dst, p) {
-		return k.write(p, seen)
+	hello := k.ofHello(p, ends)
+	if now || opens || hello || k.watched(src, p) || k.watched(dst, p) {
+		return k.write(p, seen, hello)
 	}
 	k.remember(p, src, dst)
 	return nil
+}
+
+// explains says of a packet outside hello connections whether it only explains: what was seen at it is
+// neither about an attempt nor how a connection back ended.
+func explains(p *Packet, seen []Event) bool {
+	return !slices.ContainsFunc(seen, func(e Event) bool {
+		return e.Packet == p.Number && e.Kind != KindDNS && e.Kind != KindDHCP
+	})
 }
 
 // event pins what is remembered of the client, and watches for what follows.
@@ -115,7 +127,7 @@ func (k *pins) event(p *Packet, e Event, seen []Event) error {
 	for _, i := range mine {
 		m := &k.past[i]
 		told = told || m.packet.Number == e.Packet
-		if err := k.write(&m.packet, seen); err != nil {
+		if err := k.write(&m.packet, seen, false); err != nil {
 			return err
 		}
 	}
@@ -128,13 +140,27 @@ func (k *pins) event(p *Packet, e Event, seen []Event) error {
 	return nil
 }
 
-// write puts a packet into the file, with what was seen at it.
-func (k *pins) write(p *Packet, seen []Event) error {
+// write puts a packet into the file, with what was seen at it. What only explains hellos never takes
+// their room.
+func (k *pins) write(p *Packet, seen []Event, hello bool) error {
 	if k.full {
 		return nil
 	}
 	text, _ := comments(seen, p.Number)
-	if k.rec.Size()+int64(len(p.Data)+len(text))+512 > k.most { // room for the note and the statistics
+	size := int64(len(p.Data) + len(text))
+	if !hello && explains(p, seen) {
+		if k.beside+size+64 > k.most/pinShare {
+			if !k.bare {
+				k.bare = true
+				text := "half of what may be pinned is used up by what stands around hellos: from here on only hellos and attempts are pinned"
+				k.opt.Warn(text)
+				k.rec.remark(p.Time, text)
+			}
+			return nil
+		}
+		k.beside += size + 64
+	}
+	if k.rec.Size()+size+512 > k.most { // room for the note and the statistics
 		k.full = true
 		text := fmt.Sprintf("what is pinned reached its limit of %d bytes: later events are in the ring only", k.most)
 		k.opt.Warn(text)

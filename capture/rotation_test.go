@@ -372,6 +372,44 @@ func TestRingPinnedLimit(t *testing.T) {
 	}
 }
 
+// TestRingPinsHellosFirst lets clients ask for names and renew leases without end between their hellos:
+// in a small ring every hello is pinned all the same, and it is told that the rest is not.
+func TestRingPinsHellosFirst(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "case")
+	var told []string
+	ring, err := CreateRing(base, RingOptions{Size: MinRing, Warn: func(s string) { told = append(told, s) }}, RecordedInterface{Name: "eth0", Link: LinkEthernet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &days{script: newScript(t)}
+	const n = 40
+	for i := range n {
+		d.again(uint32(1000 + i*100000)).wait(time.Minute)
+		for range 40 {
+			d.round++
+			d.ask(d.client.Addr(), "provisionserver.corp.example.", dns.RcodeSuccess)
+		}
+		d.tcp(netip.AddrPortFrom(serverV4.Addr(), uint16(40000+i)), netip.AddrPortFrom(d.client.Addr(), 16993), SYN, 500, 0, nil)
+		for range 12 { // a long connection of something else on this client
+			d.tcp(netip.AddrPortFrom(serverV4.Addr(), 50000), netip.AddrPortFrom(d.client.Addr(), 16995), ACK, 1, 1, make([]byte, 1000))
+		}
+		d.up().c(FIN, 0, psk(t, uint32(i)))
+	}
+	if err := ScanInto(t.Context(), list(d.packets), ring, Options{}, func(Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[Kind]int{}
+	for _, e := range scanChain(t, ring.PinnedName()) {
+		kinds[e.Kind]++
+	}
+	if kinds[KindHello] != n || kinds[KindSYN] != n || len(told) != 1 || !strings.Contains(told[0], "only hellos") {
+		t.Errorf("pinned %v, told %q", kinds, told)
+	}
+	if st, err := os.Stat(ring.PinnedName()); err != nil || st.Size() > MinRing/ringShares {
+		t.Errorf("%v, %v", st, err)
+	}
+}
+
 // TestRingPinsOnlyHellos lets something else speak to the hello port without end: what is pinned of it
 // is bounded, and a hello after it is there.
 func TestRingPinsOnlyHellos(t *testing.T) {
