@@ -279,6 +279,41 @@ func planned() flow.Snapshot {
 	return s
 }
 
+// beingProvisioned is the open road with the core at work: at the commit, provisioned, or put off.
+func beingProvisioned(state probe.ProgressState) flow.Snapshot {
+	s := green()
+	s.Step = flow.Step{Kind: flow.Provisioning, Since: t0.Add(151 * time.Second)}
+	s.Now = t0.Add(155 * time.Second)
+	s.Judgement.Verdict, s.Judgement.Sentence = "ok-in-progress", "The client stands in the queue"
+	s.Judgement.Road[diag.TLS], s.Judgement.Road[diag.Provisioned] = diag.Unlooked, diag.Unlooked
+	p := probe.Progress{Core: "core on :9971", FQDN: "pc-0412.corp.example", Profile: "default", State: state, Since: t0.Add(151 * time.Second)}
+	for i, l := range [][3]string{{"hello", "hello received", "PID 4KRG65QT, from 10.20.0.7"}, {"pid", "PID mapped", "csti_pid_map"},
+		{"properties", "name and profile", "pc-0412.corp.example, default"}, {"session", "TLS-PSK session", "10.20.0.7:16993"},
+		{"clock", "clock set", ""}, {"names", "host and domain", ""}, {"admin", "admin password", "stored before it was sent"},
+		{"commit", "commit", "the client may close the line here"}, {"verify", "log in with the new password", ""}, {"provisioned", "provisioned", "csti_amts"}} {
+		light, at := diag.Good, t0.Add(time.Duration(151+i/2)*time.Second)
+		switch {
+		case state == probe.ProgressRunning && i > 7, state == probe.ProgressDelayed && i > 3:
+			light, at = diag.Unlooked, time.Time{}
+		case state == probe.ProgressRunning && i == 7:
+			light, at = diag.Busy, time.Time{}
+		case state == probe.ProgressDelayed && i == 3:
+			light = diag.Broken
+		}
+		p.Steps = append(p.Steps, probe.ProgressStep{Name: l[0], Title: l[1], Detail: l[2], At: at, Light: light})
+	}
+	switch state {
+	case probe.ProgressDone:
+		s.Step, s.Judgement = flow.Step{Kind: flow.Decided}, green().Judgement
+		p.Ended = s.Now
+	case probe.ProgressDelayed:
+		s.Step = flow.Step{Kind: flow.Decided}
+		p.Cause, p.Reason, p.Again, p.Ended = "rc-pps-mismatch", "the session ended at connect (key)", t0.Add(185*time.Second), s.Now
+	}
+	s.Provisioning = &p
+	return s
+}
+
 func green() flow.Snapshot {
 	s := rechecking()
 	s.Step = flow.Step{Kind: flow.Decided}

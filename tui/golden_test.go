@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/charmbracelet/x/exp/golden"
+
+	"amtmedic/diag/probe"
 )
 
 // page opens a page with a fake walk. The fake is nil for pages without a case.
@@ -44,6 +46,9 @@ func scenes() []scene {
 		{name: "remedy-by-hand", walk: manual, keys: []string{"2", "enter"}},
 		{name: "remedy-read-only", walk: verdict, keys: []string{"enter"}, opts: func(o *Options) { o.ReadOnly = true }},
 		{name: "remedy-done", walk: verdict, keys: []string{"enter", "enter", "type:geheim", "enter", "type:yes", "enter"}},
+		{name: "provisioning", walk: func() *fake { return newFake(beingProvisioned(probe.ProgressRunning)) }},
+		{name: "provisioning-done", walk: func() *fake { return newFake(beingProvisioned(probe.ProgressDone)) }},
+		{name: "provisioning-delayed", walk: func() *fake { return newFake(beingProvisioned(probe.ProgressDelayed)) }},
 		{name: "evidence", walk: verdict, keys: []string{"e", "down"}},
 		{name: "evidence-all", walk: verdict, keys: []string{"e", "tab", "/", "type:client"}},
 		{name: "explain", walk: verdict, keys: []string{"x"}},

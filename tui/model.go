@@ -215,14 +215,19 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 		m.note, m.noticed = p.snap.Notice, p.snap.Notice
 	}
 	cmd := m.deliver(page.Changed{})
-	if g := p.snap.Provisioning; g != nil && !g.Since.Equal(m.followed) && m.goesOn() {
-		m.followed = g.Since
-		m.push(provisioning.New(m.env))
-	}
+	m.followCore()
 	if p.snap.Step.Kind == flow.Decided && (before != flow.Decided || first) && m.top().Name() == "walk" {
 		m.push(verdict.New(m.env))
 	}
 	return cmd
+}
+
+// followCore opens the page of a provisioning that has begun, once.
+func (m *model) followCore() {
+	if g := m.env.Snap.Provisioning; g != nil && !g.Since.Equal(m.followed) && m.goesOn() {
+		m.followed = g.Since
+		m.push(provisioning.New(m.env))
+	}
 }
 
 // goesOn reports whether the page on top has nothing left to say when the client is being provisioned:
@@ -254,6 +259,9 @@ func (m *model) deliver(msg tea.Msg) tea.Cmd {
 	case page.Applied:
 		if m.top().Name() != "remedy" { // its page was left meanwhile
 			m.note = outcome("done: "+msg.Done, msg.Err)
+		}
+		if m.env.Snap != nil {
+			m.followCore()
 		}
 	}
 	return tea.Batch(cmds...)

@@ -66,7 +66,7 @@ func (w *Walk) provision(ctx context.Context) error {
 func (w *Walk) provisioned(p probe.Progress) error {
 	saw := diag.Evidence{p.Core + ": the core logged in with the new password and read the state"}
 	for _, f := range []diag.Fact{
-		{Key: "client.prov_state", Value: "post", Evidence: saw},
+		{Key: "client.prov_state", Vantage: diag.AtClient, Value: "post", Evidence: saw},
 		{Key: "cred.digest", Vantage: diag.AtServer, Value: 200, Evidence: saw},
 	} {
 		if err := w.add(f, "core"); err != nil {

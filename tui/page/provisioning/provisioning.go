@@ -64,7 +64,7 @@ func (p *Page) Hints() []keymap.Hint {
 			hs, back = []keymap.Hint{keymap.Do(keymap.Verdict, "verdict so far")}, keymap.Do(keymap.Back, "back (it carries on)")
 		}
 	}
-	return append(hs, keymap.Do(keymap.Wire, ""), keymap.Do(keymap.Evidence, ""), keymap.Do(keymap.Log, ""), back, keymap.Do(keymap.Recheck, ""))
+	return append(hs, keymap.Do(keymap.Wire, ""), back, keymap.Do(keymap.Evidence, ""), keymap.Do(keymap.Log, ""), keymap.Do(keymap.Recheck, ""))
 }
 
 // Update takes keys.
@@ -163,7 +163,7 @@ func (p *Page) tail(g *probe.Progress) []string {
 	default:
 		words = "If the line drops now, nothing is lost: the next hello carries on at " + present(g) + "."
 	}
-	return append(lines, indent(text.Wrap(words, p.w-6))...)
+	return append(lines, indent(text.Wrap(words, p.w-4))...)
 }
 
 func (p *Page) again(t time.Time) string {
