@@ -15,13 +15,18 @@ import (
 // meiAction is a line of mei.log and of the output with --json: what is about to be sent, and what came of it.
 type meiAction struct {
 	Time    time.Time `json:"time"`
-	Stage   string    `json:"stage"` // preview, intent, done, failed, nothing-to-do
+	Stage   string    `json:"stage"` // intent, done, failed, nothing-to-do, not-possible
 	Action  string    `json:"action"`
 	UUID    string    `json:"uuid"`
 	Command []string  `json:"command"`
 	Changes string    `json:"changes"`
 	Undo    string    `json:"undo"`
 	Error   string    `json:"error"`
+
+	Mode       string        `json:"mode"` // of the client before the change, as the next ones
+	AMTVersion string        `json:"amt_version"`
+	ProvState  string        `json:"prov_state"`
+	Problems   []amt.Problem `json:"problems"`
 }
 
 func meiEnableRun(e *env, w meiWorld, args []string) (int, error) {
@@ -70,7 +75,7 @@ func (w meiWorld) act(e *env, name, operand string, args []string, plan func(*me
 	words = append(words, "")
 	s, err := w.look(e)
 	if err != nil {
-		return w.failed(e, err)
+		return w.notReached(e, strings.TrimPrefix(name, "mei "), s, err, *asJSON)
 	}
 	a, err := plan(s, words[0])
 	if errors.Is(err, mei.ErrNothing) || errors.Is(err, mei.ErrCannot) || err != nil {
@@ -92,6 +97,11 @@ func (w meiWorld) act(e *env, name, operand string, args []string, plan func(*me
 func (w meiWorld) notPlanned(e *env, a mei.Act, s *mei.State, err error, asJSON bool) (int, error) {
 	var why *amt.Error
 	if !errors.Is(err, mei.ErrNothing) || !errors.As(err, &why) {
+		if asJSON && errors.Is(err, mei.ErrCannot) {
+			l := meiLine(a, s, "not-possible", err)
+			l.Problems = append(l.Problems, amt.In("mei", "not-possible", "%s", plain(err.Error())))
+			return exitFound, errors.Join(err, writeJSON(e.stdout, l))
+		}
 		return exitFound, err
 	}
 	if asJSON {
@@ -100,6 +110,18 @@ func (w meiWorld) notPlanned(e *env, a mei.Act, s *mei.State, err error, asJSON 
 	}
 	fmt.Fprintf(e.stderr, "nothing to do: %s\n", plain(why.Op))
 	return exitOK, nil
+}
+
+// notReached tells that the firmware could not be asked: nothing is sent.
+func (w meiWorld) notReached(e *env, action string, s *mei.State, err error, asJSON bool) (int, error) {
+	if asJSON {
+		l := meiLine(mei.Act{Name: action}, s, "failed", err)
+		l.Mode, l.Problems = "", append(l.Problems, meiProblem(err)) // half a look tells no mode
+		if werr := writeJSON(e.stdout, l); werr != nil {
+			return exitFound, werr
+		}
+	}
+	return w.failed(e, err)
 }
 
 // commandsOf gives each message in words and bytes; one that holds a secret without its bytes.
@@ -116,7 +138,11 @@ func commandsOf(a mei.Act) []string {
 }
 
 func meiLine(a mei.Act, s *mei.State, stage string, err error) meiAction {
-	l := meiAction{Time: time.Now().UTC(), Stage: stage, Action: a.Name, Command: commandsOf(a), Changes: a.Changes, Undo: a.Undo}
+	l := meiAction{Time: time.Now().UTC(), Stage: stage, Action: a.Name, Command: commandsOf(a), Changes: a.Changes, Undo: a.Undo, Mode: string(s.Judge().Mode),
+		AMTVersion: s.Version.String(), Problems: []amt.Problem{}}
+	if s.Prov != nil {
+		l.ProvState = s.Prov.String()
+	}
 	if !s.UUID.IsZero() {
 		l.UUID = s.UUID.String()
 	}
