@@ -144,15 +144,23 @@ func setupFacts(s *mei.State, out *factList) {
 		list := []any{}
 		for _, h := range s.Hashes {
 			if h.Active {
-				list = append(list, map[string]any{"algorithm": h.Algorithm, "digest": h.Digest})
+				list = append(list, map[string]any{"algorithm": helloAlgorithm(h.Algorithm), "digest": h.Digest})
 			}
 		}
 		out.add("client.hashes", list, mei.ListHashes.String())
 	}
 }
 
+// helloAlgorithm gives the word that facts have for an algorithm: those of hellos, and a number for the others.
+func helloAlgorithm(a string) string {
+	if n, other := map[string]string{"md5": "unknown-0", "sha512": "unknown-3"}[a]; other {
+		return n
+	}
+	return a
+}
+
 func networkFacts(s *mei.State, out *factList) {
-	if s.Suffix != nil {
+	if s.Suffix != nil && *s.Suffix != "" { // an empty one says nothing of the name that came with the lease
 		out.add("client.suffix", *s.Suffix, mei.GetSuffix.String())
 	}
 	if c := s.Server; c != nil {

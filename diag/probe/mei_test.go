@@ -44,7 +44,8 @@ func TestMEFacts(t *testing.T) {
 		{"resetting", mei.State{}, mei.ErrReset, map[string]any{"client.mei": "not-ready"}, nil},
 		{"unknown state number", mei.State{Prov: ptr(mei.ProvState(9))}, nil, map[string]any{"client.mei": "ok"}, []string{"client.prov_state"}},
 		{"network", mei.State{Suffix: ptr(""), Server: &mei.ConfigServer{Port: 9971, Address: "10.1.0.10"}, Wired: &mei.LAN{Enabled: true, DHCP: true}}, nil,
-			map[string]any{"client.suffix": "", "client.server_override": "10.1.0.10:9971", "client.ip_mode": "none", "client.me_addr": "none"}, []string{"client.nic"}},
+			map[string]any{"client.server_override": "10.1.0.10:9971", "client.ip_mode": "none", "client.me_addr": "none"}, []string{"client.nic", "client.suffix"}},
+		{"suffix stored", mei.State{Suffix: ptr("corp.example")}, nil, map[string]any{"client.suffix": "corp.example"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			facts, ok := reachFacts(&c.state, c.err)
@@ -70,6 +71,19 @@ func TestMEFacts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Algorithms that hellos do not have still make a fact.
+func TestMEHashes(t *testing.T) {
+	facts := stateFacts(&mei.State{HashesRead: true, Hashes: []mei.Hash{{Algorithm: "md5", Digest: strings.Repeat("ab", 16), Active: true},
+		{Algorithm: "sha512", Digest: strings.Repeat("cd", 64), Active: true}, {Algorithm: "sha1", Digest: strings.Repeat("ef", 20), Active: true}, {Algorithm: "sha256"}}})
+	if len(facts) != 1 {
+		t.Fatal(facts)
+	}
+	made, err := diag.Make(facts[0])
+	if list, ok := made.Value.([]any); err != nil || !ok || len(list) != 3 {
+		t.Errorf("%v, %v", made.Value, err)
 	}
 }
 
