@@ -159,3 +159,15 @@ func WriteJSON(w io.Writer, rows []Row) error {
 	_, err := io.WriteString(w, end)
 	return err
 }
+
+// WriteLines writes an inventory as JSON objects, one a line.
+func WriteLines(w io.Writer, rows []Row) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, r := range rows {
+		if err := enc.Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

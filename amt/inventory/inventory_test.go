@@ -77,17 +77,20 @@ func TestRoundTrip(t *testing.T) {
 		rows = append(rows, FromFleet(f))
 	}
 	rows[1].Reason = "=1+1, \"quoted\"\nline"
-	var asCSV, asJSON bytes.Buffer
+	var asCSV, asJSON, asLines bytes.Buffer
 	if err := WriteCSV(&asCSV, rows); err != nil {
 		t.Fatal(err)
 	}
 	if err := WriteJSON(&asJSON, rows); err != nil {
 		t.Fatal(err)
 	}
+	if err := WriteLines(&asLines, rows); err != nil {
+		t.Fatal(err)
+	}
 	if strings.Contains(asCSV.String(), ",=1") || strings.Contains(asCSV.String(), ",\"=1") {
 		t.Error("a cell is a formula")
 	}
-	for name, b := range map[string][]byte{"CSV": asCSV.Bytes(), "JSON": asJSON.Bytes(), "lines": bytes.ReplaceAll(bytes.Trim(asJSON.Bytes(), "[]\n"), []byte("},\n"), []byte("}\n"))} {
+	for name, b := range map[string][]byte{"CSV": asCSV.Bytes(), "JSON": asJSON.Bytes(), "lines": asLines.Bytes()} {
 		got, problems, err := Read(b)
 		if err != nil || len(problems) > 0 || len(got) != len(rows) {
 			t.Fatalf("%s: %d rows, %v %v\n%s", name, len(got), problems, err, b)

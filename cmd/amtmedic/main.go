@@ -57,6 +57,7 @@ func commands() []command {
 		{"profiles", "what a configuration sets in a client: passwords, TLS, access list, power, network", runProfiles},
 		{"ca", "the certificate authority of TLS profiles", runCA},
 		{"clients", "list the clients that said hello", runClients},
+		{"fleet", "activation of all clients: report, life of a client, exchange with an inventory", runFleet},
 		{"maintain", "have the running server work on provisioned clients: clock, password, pair, certificate, unprovision", runMaintain},
 		{"mei", "the Management Engine of this computer: what it tells, and what can be changed in it", runMEI},
 		{"local", "this computer's own AMT, seen from its operating system", runLocal},
