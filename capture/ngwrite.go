@@ -70,20 +70,33 @@ func appendInterface(b []byte, d RecordedInterface) []byte {
 	return closeBlock(endOptions(b), start)
 }
 
-// appendCounters adds the statistics of interface 0.
-func appendCounters(b []byte, at time.Time, s Stats) []byte {
-	o, start := binary.LittleEndian, len(b)
-	b = appendStatisticsHead(b, at)
-	b = appendOption(b, countersReceived, o.AppendUint64(nil, s.Received))
-	b = appendOption(b, countersDropped, o.AppendUint64(nil, s.Dropped))
-	return closeBlock(endOptions(b), start)
+// appendCounters adds the statistics of each interface; received has what came on each. What was lost is
+// counted for a whole capture: of several interfaces it stands at the first, and a comment says so.
+func appendCounters(b []byte, at time.Time, s Stats, received []uint64) []byte {
+	o := binary.LittleEndian
+	for i, n := range received {
+		start := len(b)
+		if len(received) == 1 {
+			n = s.Received
+		}
+		b = appendStatisticsHead(b, i, at)
+		if i == 0 && len(received) > 1 && s.Dropped > 0 {
+			b = appendOption(b, optionComment, []byte("what was dropped is that of all interfaces together"))
+		}
+		b = appendOption(b, countersReceived, o.AppendUint64(nil, n))
+		if i == 0 || s.Dropped == 0 { // of the others it is not known
+			b = appendOption(b, countersDropped, o.AppendUint64(nil, s.Dropped))
+		}
+		b = closeBlock(endOptions(b), start)
+	}
+	return b
 }
 
-// appendStatisticsHead begins an interface statistics block of interface 0.
-func appendStatisticsHead(b []byte, at time.Time) []byte {
+// appendStatisticsHead begins an interface statistics block.
+func appendStatisticsHead(b []byte, iface int, at time.Time) []byte {
 	o, ns := binary.LittleEndian, nanos(at)
 	b = o.AppendUint32(o.AppendUint32(b, blockStatistics), 0)
-	return o.AppendUint32(o.AppendUint32(o.AppendUint32(b, 0), uint32(ns>>32)), uint32(ns))
+	return o.AppendUint32(o.AppendUint32(o.AppendUint32(b, uint32(iface)), uint32(ns>>32)), uint32(ns))
 }
 
 // appendPacket adds an enhanced packet block with a resolution of nanoseconds.
@@ -105,7 +118,7 @@ func appendPacket(b []byte, p *Packet, iface int, comment string) []byte {
 // what Wireshark shows among the properties of the file.
 func appendRemark(b []byte, at time.Time, text string) []byte {
 	start := len(b)
-	return closeBlock(appendComment(appendStatisticsHead(b, at), text), start)
+	return closeBlock(appendComment(appendStatisticsHead(b, 0, at), text), start)
 }
 
 // closeBlock fills in the length of the block that begins at start and repeats it at its end.

@@ -61,6 +61,7 @@ type Recorder struct {
 	file    io.Closer // what CreateRecorder opened
 	pending []byte    // whole blocks until they are handed on
 	ifaces  []RecordedInterface
+	came    []uint64 // packets of each interface, written or not
 	opt     RecordOptions
 	hellos  *Matcher
 
@@ -148,7 +149,7 @@ func (r *Recorder) AddInterface(d RecordedInterface) error {
 	if d.Filter == "" && len(r.ifaces) > 0 { // it is captured as the others are
 		d.Filter = r.ifaces[0].Filter
 	}
-	r.ifaces = append(r.ifaces, d)
+	r.ifaces, r.came = append(r.ifaces, d), append(r.came, 0)
 	if r.fault == nil { // else it is described when writing works again
 		r.put(appendInterface(r.pending, d))
 	}
@@ -175,6 +176,8 @@ func (r *Recorder) Take(p *Packet, seen []Event) error {
 		}
 		return nil
 	}
+	iface := min(max(p.Iface, 0), len(r.ifaces)-1)
+	r.came[iface]++
 	pinned := r.hellos.helloPacket(p.Link, p.Data)
 	size := int64(32 + (len(p.Data)+3)&^3)
 	if !pinned && r.opt.Limit > 0 && r.size+size > r.opt.Limit {
@@ -185,7 +188,7 @@ func (r *Recorder) Take(p *Packet, seen []Event) error {
 		return nil
 	}
 	r.packets++
-	r.put(appendPacket(r.pending, p, min(max(p.Iface, 0), len(r.ifaces)-1), text))
+	r.put(appendPacket(r.pending, p, iface, text))
 	if len(r.pending) >= flushBytes {
 		return r.Flush()
 	}
@@ -319,12 +322,12 @@ func (r *Recorder) again() error {
 	return nil
 }
 
-// Close notes how many packets came and were lost on interface 0, flushes, and closes a file that
+// Close notes how many packets came on each interface and were lost, flushes, and closes a file that
 // CreateRecorder opened. A writer that was given stays open.
 func (r *Recorder) Close(s Stats) error {
 	var err error
 	if r.fault == nil {
-		r.put(appendCounters(r.pending, time.Now(), s))
+		r.put(appendCounters(r.pending, time.Now(), s, r.came))
 		err = r.Flush()
 	}
 	if r.file != nil {

@@ -513,3 +513,22 @@ func FuzzSectionComment(f *testing.F) {
 		}
 	})
 }
+
+// TestRecorderCounters lets capinfos find the statistics of every interface in a recording.
+func TestRecorderCounters(t *testing.T) {
+	tool(t, "capinfos")
+	name := filepath.Join(t.TempDir(), "two.pcapng")
+	rec, err := CreateRecorder(name, RecordOptions{}, RecordedInterface{Name: "eth0", Link: LinkEthernet}, RecordedInterface{Name: "eth1", Link: LinkEthernet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := frameOf(t, clientV4, serverV4, SYN, 1, nil)
+	second := *p
+	second.Iface = 1
+	if err := errors.Join(rec.Packet(p), rec.Packet(&second), rec.Packet(&second), rec.Close(Stats{Received: 3, Dropped: 5})); err != nil {
+		t.Fatal(err)
+	}
+	if text := output(t, "capinfos", name); strings.Count(text, "Number of stat entries = 1") != 2 {
+		t.Errorf("capinfos says %s", text)
+	}
+}
