@@ -35,7 +35,8 @@ type ask struct {
 	limit time.Duration // of the work
 	run   func(ctx context.Context, typed string, m *meter) reply
 
-	writes bool // a key is being written: it is waited for, also after esc
+	writes bool // something is being written: it is waited for, also after esc
+	wipes  bool // it is a key
 	note   string
 	busy   bool
 	ending bool // esc was pressed
@@ -90,8 +91,11 @@ func (m *meter) look() (done, total int64, doing string, lines []line) {
 	return m.done, m.total, m.doing, m.lines[:len(m.lines):len(m.lines)]
 }
 
-// readLimit is how long reading may take.
-const readLimit = 30 * time.Second
+// How long reading, and writing of a file or a database, may take.
+const (
+	readLimit   = 30 * time.Second
+	changeLimit = 10 * time.Minute
+)
 
 // question asks for a text.
 func (p *Page) question(title, label, hint string, rows []askRow, run func(ctx context.Context, typed string, m *meter) reply) *ask {
@@ -100,7 +104,7 @@ func (p *Page) question(title, label, hint string, rows []askRow, run func(ctx c
 
 // confirm shows what will be done, and wants the word. Read-only nothing can be typed.
 func (p *Page) confirm(title, word string, rows []askRow, run func(ctx context.Context, typed string, m *meter) reply) *ask {
-	a := &ask{p: p, t: p.tab(), title: title, word: word, rows: rows, limit: readLimit, run: run}
+	a := &ask{p: p, t: p.tab(), title: title, word: word, rows: rows, limit: changeLimit, writes: true, run: run}
 	if !p.env.ReadOnly {
 		a.in = &input.Input{}
 	}
@@ -171,8 +175,8 @@ func (a *ask) enter() tea.Cmd {
 	return a.start(typed)
 }
 
-// start does the work. What ends by itself when its context does is waited for; reading of a file is
-// not, because a dead network drive would hold it.
+// start does the work. What writes ends when its context does, and is waited for; reading of a file is
+// not waited for then, because a dead network drive would hold it.
 func (a *ask) start(typed string) tea.Cmd {
 	ctx, stop := context.WithTimeout(a.p.ctx, a.limit)
 	m := &meter{}
@@ -180,15 +184,13 @@ func (a *ask) start(typed string) tea.Cmd {
 	writes, run, p := a.writes, a.run, a.p
 	return tea.Batch(func() tea.Msg {
 		defer stop()
-		p.world.begin()
-		done := make(chan reply, 1)
-		go func() {
-			defer p.world.finish()
-			done <- run(ctx, typed, m)
-		}()
 		if writes {
-			return Msg{p, answered{a, <-done}}
+			p.world.begin()
+			defer p.world.finish()
+			return Msg{p, answered{a, run(ctx, typed, m)}}
 		}
+		done := make(chan reply, 1)
+		go func() { done <- run(ctx, typed, m) }()
 		select {
 		case r := <-done:
 			return Msg{p, answered{a, r}}
@@ -298,11 +300,18 @@ func (a *ask) progress(w, h int) []string {
 	}
 	if a.ending {
 		doing = "stopping"
-		if a.writes {
+		if a.wipes {
 			doing = "stopping: the key is left without a file system, so that no client takes it for one"
 		}
 	}
-	lines := []string{" " + env.Theme.Glyph(diag.Busy) + " " + text.Cut(doing, w-4)}
+	lines := text.Wrap(doing, max(1, w-4))
+	for i, l := range lines {
+		mark := " "
+		if i == 0 {
+			mark = env.Theme.Glyph(diag.Busy)
+		}
+		lines[i] = " " + mark + " " + l
+	}
 	if total > 0 {
 		cells := max(4, min(40, w-30))
 		full := int(min(done, total) * int64(cells) / total)

@@ -22,7 +22,7 @@ func (p *Page) certTab() *tab {
 func (p *Page) askCert() *ask {
 	const title = "Check a provisioning certificate"
 	return p.question(title, "file", "provisioning.pfx", []askRow{{"reads", "PEM with key, certificate and chain, a PFX, or one certificate in DER"}}, func(_ context.Context, typed string, _ *meter) reply {
-		path := home(typed)
+		path := p.path(typed)
 		raw, err := readFile("read certificate", path, cert.MaxFile)
 		if err != nil {
 			return reply{err: err}

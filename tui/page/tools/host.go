@@ -82,7 +82,7 @@ func (p *Page) askSaveRow() *ask {
 	h := p.host.here
 	body := store.MapHeader + "\n" + h.UUID + "," + h.FQDN + ",\n"
 	return p.question(title, "file", "this-pc.csv", []askRow{{"UUID", h.UUID}, {"FQDN", h.FQDN}}, func(_ context.Context, typed string, _ *meter) reply {
-		path := home(typed)
+		path := p.path(typed)
 		if path == "" {
 			return reply{err: errors.New("type the name of the new file")}
 		}

@@ -26,7 +26,7 @@ func (p *Page) askMapFile() *ask {
 		{"reads", "CSV with the header " + store.MapHeader},
 		{"then", "says what would change; nothing is written before you have typed " + yes},
 	}, func(ctx context.Context, typed string, _ *meter) reply {
-		path := home(typed)
+		path := p.path(typed)
 		raw, err := readFile("read UUID map", path, maxMap)
 		if err != nil {
 			return reply{err: err}

@@ -129,7 +129,7 @@ func (p *Page) askSaveHosts() *ask {
 	const title = "Save what was found"
 	hosts := p.net.hosts
 	return p.question(title, "file", "amt-hosts.csv", []askRow{{"hosts", thousands(len(hosts))}, {"columns", strings.Join(discover.CSVHeader(), ",")}}, func(_ context.Context, typed string, _ *meter) reply {
-		path := home(typed)
+		path := p.path(typed)
 		if path == "" {
 			return reply{err: errors.New("type the name of the new file")}
 		}

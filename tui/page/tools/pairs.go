@@ -53,7 +53,7 @@ func (p *Page) askCount() *ask {
 func (p *Page) askPairFile(title string, n int) *ask {
 	return p.question(title, "file", "keys.csv", []askRow{{"pairs", thousands(n)}, {"form", keys.Header}},
 		func(_ context.Context, typed string, _ *meter) reply {
-			path := home(typed)
+			path := p.path(typed)
 			if path == "" {
 				return reply{err: errors.New("type the name of the new file")}
 			}
@@ -144,7 +144,7 @@ func checkPair(pid string, pps amt.Secret) reply {
 func (p *Page) askKeyFile() *ask {
 	return p.question("Look into a key file", "file", "oem-keys.csv", []askRow{{"reads", "a key file (CSV), the list of a maker in plain text, or a setup.bin"}, {"shows", "PIDs and what is wrong; never a PPS or a password"}},
 		func(_ context.Context, typed string, _ *meter) reply {
-			path := home(typed)
+			path := p.path(typed)
 			raw, err := readFile("read key file", path, maxKeyFile)
 			if err != nil {
 				return reply{err: err}

@@ -41,7 +41,7 @@ func (p *Page) askSetup(version string) *ask {
 		title += " for AMT " + version
 	}
 	return p.question(title, "file", "setup.bin", []askRow{{"reads", "all versions, 1.0 to 4.0, whatever the file is called"}}, func(_ context.Context, typed string, _ *meter) reply {
-		path := home(typed)
+		path := p.path(typed)
 		raw, err := readFile("read setup.bin", path, maxSetup)
 		if err != nil {
 			return reply{err: err}

@@ -65,7 +65,7 @@ func reason(err error) string {
 // askKey asks for a key. The one that was looked at last stands there already.
 func (p *Page) askKey(title string, rows []askRow, run func(ctx context.Context, path string, m *meter) reply) *ask {
 	a := p.question(title, "image file or device", "key.img, or /dev/sdb", rows, func(ctx context.Context, typed string, m *meter) reply {
-		path := home(typed)
+		path := p.path(typed)
 		if path == "" {
 			return reply{err: errors.New("type the path of an image file, or the name of a device")}
 		}

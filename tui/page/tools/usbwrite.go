@@ -86,7 +86,7 @@ func (p *Page) askPrepare() *ask {
 	const title = "Prepare a USB key"
 	return p.question(title, "setup.bin", "setup.bin, under whatever name", []askRow{{"first", "the file that goes onto the key; it is judged before a key is cleared for it"}},
 		func(_ context.Context, typed string, _ *meter) reply {
-			path := home(typed)
+			path := p.path(typed)
 			setup, err := readFile("read setup.bin", path, usbkey.MaxSetup)
 			if err != nil {
 				return reply{err: err}
@@ -132,7 +132,7 @@ func (p *Page) confirmPrepare(title, about string, t target, setup []byte) *ask 
 		}
 		return p.written(t.path, "the key is prepared")
 	})
-	a.writes, a.limit = true, writeLimit
+	a.wipes, a.limit = true, writeLimit
 	return a
 }
 
@@ -164,7 +164,7 @@ func (p *Page) askRepair() *ask {
 			rows := []askRow{{"on the key", several(len(found.Others), "other file") + ", which a repair removes: " + few(found.Others)},
 				{"folder", "copies of them go there, readable by you alone; enter alone drops them"}}
 			return reply{next: p.question(title, "folder for copies", "enter alone: no copies", rows, func(_ context.Context, typed string, _ *meter) reply {
-				return reply{next: p.confirmRepair(title, t, before, found, home(typed))}
+				return reply{next: p.confirmRepair(title, t, before, found, p.path(typed))}
 			})}
 		})
 }
@@ -219,7 +219,7 @@ func (p *Page) confirmRepair(title string, t target, before *usbkey.Report, foun
 	}
 	rows = append(rows, askRow{"becomes", "one FAT16 volume, setup.bin first and alone on it"}, askRow{"meanwhile", pulled + "; a copy of setup.bin is kept in " + p.world.Folder + " until the key was read back"}, askRow{"undo", "none"})
 	a := p.confirm(title, t.word(), rows, func(ctx context.Context, _ string, m *meter) reply { return p.repair(ctx, t, found, save, m) })
-	a.writes, a.limit = true, writeLimit
+	a.wipes, a.limit = true, writeLimit
 	return a
 }
 

@@ -35,6 +35,7 @@ type World struct {
 	Now      func() time.Time
 	Tick     func(time.Duration, func(time.Time) tea.Msg) tea.Cmd // as tea.Tick; tests do not wait
 	Folder   string                                               // where a rescued setup.bin is kept until it was read back
+	Dir      string                                               // where relative paths begin; empty: where the program runs
 	Discover discover.Options                                     // without Done
 	// Here looks at this computer; nil: it cannot be done here.
 	Here func(ctx context.Context) (Here, error)
@@ -93,13 +94,16 @@ func (w *World) Wait(most time.Duration) {
 	}
 }
 
-// home gives a path that a person typed: without spaces around it, with the home folder for ~.
-func home(path string) string {
+// path gives a path that a person typed: without spaces around it, with the home folder for ~.
+func (p *Page) path(path string) string {
 	path = strings.TrimSpace(path)
 	if rest, ok := strings.CutPrefix(path, "~"+string(filepath.Separator)); ok {
 		if dir, err := os.UserHomeDir(); err == nil {
 			return filepath.Join(dir, rest)
 		}
+	}
+	if path != "" && p.world.Dir != "" && !filepath.IsAbs(path) {
+		path = filepath.Join(p.world.Dir, path)
 	}
 	return path
 }
