@@ -57,26 +57,21 @@ func (k keyring) openText(cell []byte, p place) (amt.Secret, error) {
 	return amt.NewSecret(string(plain)), nil
 }
 
-// openKeys loads the data keys, and makes key file and first data key in a database that has none.
-func (s *Store) openKeys(ctx context.Context, file string) error {
+// openKeys loads the data keys, and makes key-encryption key and first data key in a database that has none.
+func (s *Store) openKeys(ctx context.Context, o Options) error {
 	var n int
-	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM secret_keys`).Scan(&n); err != nil {
+	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM secret_keys WHERE id>0`).Scan(&n); err != nil {
 		return classify(err)
 	}
-	kek, err := readKeyFile(file)
-	if errors.Is(err, fs.ErrNotExist) && n == 0 {
-		kek, err = makeKeyFile(file)
+	kek, from, err := s.ownKEK(ctx, o, n == 0)
+	if err == nil && n == 0 {
+		err = s.addDataKey(ctx, kek)
+	}
+	if err == nil {
+		s.keys, err = s.loadKeys(ctx, kek)
 	}
 	if err != nil {
-		return keyError(file, err)
-	}
-	if n == 0 {
-		if err := s.addDataKey(ctx, kek); err != nil {
-			return keyError(file, err)
-		}
-	}
-	if s.keys, err = s.loadKeys(ctx, kek); err != nil {
-		return keyError(file, err)
+		return s.keyError(from, err)
 	}
 	return nil
 }
@@ -93,13 +88,13 @@ func (s *Store) addDataKey(ctx context.Context, kek []byte) error {
 	}
 	return s.write(ctx, func(t *tx) error {
 		return t.exec(`INSERT INTO secret_keys (id, wrapped, created_us, active)
-			SELECT 1, ?, ?, 1 WHERE NOT EXISTS (SELECT 1 FROM secret_keys) ON CONFLICT (id) DO NOTHING`, wrapped, s.now().UnixMicro())
+			SELECT 1, ?, ?, 1 WHERE NOT EXISTS (SELECT 1 FROM secret_keys WHERE id>0) ON CONFLICT (id) DO NOTHING`, wrapped, s.now().UnixMicro())
 	})
 }
 
 func (s *Store) loadKeys(ctx context.Context, kek []byte) (keyring, error) {
 	ring := keyring{keys: map[uint32][]byte{}}
-	rows, err := s.read.QueryContext(ctx, `SELECT id, wrapped, active FROM secret_keys ORDER BY id`)
+	rows, err := s.read.QueryContext(ctx, `SELECT id, wrapped, active FROM secret_keys WHERE id>0 ORDER BY id`)
 	if err != nil {
 		return ring, classify(err)
 	}
@@ -204,13 +199,21 @@ func publish(from, to string) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func keyError(file string, err error) error {
+func (s *Store) keyError(from string, err error) error {
 	hint := "the database needs the key file that was made with it: name it with --key-file"
+	op := "read key file"
 	if !errors.Is(err, ErrKey) {
 		err = fmt.Errorf("%w: %w", ErrKey, err)
 	}
-	if strings.Contains(err.Error(), "others than its owner") {
-		hint = "chmod 600 " + file
+	switch {
+	case errors.Is(err, errNoKeyFile):
+		op, from = "open database", s.path
+		hint = "name one with --key-file or AMTMEDIC_KEY_FILE, or give a passphrase in AMTMEDIC_KEY_PASSPHRASE; it is made when the database is new, and every server needs the same"
+	case from == passphraseSource:
+		op, from = "open keys", s.path
+		hint = "give the passphrase that the database was made with in AMTMEDIC_KEY_PASSPHRASE"
+	case strings.Contains(err.Error(), "others than its owner"):
+		hint = "chmod 600 " + from
 	}
-	return &amt.Error{Op: "read key file", Subject: file, Err: err, Hint: hint}
+	return &amt.Error{Op: op, Subject: from, Err: err, Hint: hint}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -155,15 +154,14 @@ func causeOfPostgres(err error) error {
 // openShared opens a database that several servers may use. Its key file has no default place, since
 // all of them need the same one.
 func openShared(ctx context.Context, target string, o Options) (*Store, error) {
-	if o.KeyFile == "" {
-		return nil, &amt.Error{Op: "open database", Subject: shown(target), Err: fmt.Errorf("%w: a shared database has no key file beside it", ErrKey),
-			Hint: "name one with --key-file or AMTMEDIC_KEY_FILE; it is made when the database is new, and every server needs the same"}
+	if o.KeyFile == "" && o.Passphrase.IsZero() {
+		return nil, (&Store{path: shown(target)}).keyError("", errNoKeyFile)
 	}
 	s, err := openPostgres(ctx, target, o, true)
 	if err != nil {
 		return nil, opened(shown(target), err)
 	}
-	if err := s.openKeys(ctx, o.KeyFile); err != nil {
+	if err := s.openKeys(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

@@ -104,7 +104,7 @@ func TestOnPostgres(t *testing.T) {
 	server = startPostgres(t)
 	defer func() { server = nil }()
 	for name, test := range map[string]func(*testing.T){
-		"unknown PID": TestHelloOfUnknownPIDWaitsForItsKey, "group": TestGroupIsAsOneByOne, "actions": TestHelloActions, "one entry": TestOneEntryPerClient,
+		"unknown PID": TestHelloOfUnknownPIDWaitsForItsKey, "group": TestGroupIsAsOneByOne, "passphrase": TestPassphrase, "actions": TestHelloActions, "one entry": TestOneEntryPerClient,
 		"keys": TestImportKeys, "map": TestImportMap, "bad request": TestBadRequestFailsAlone, "trim": TestTrimLog, "remove": TestRemoveKey,
 		"profiles": TestProfiles, "TLS mode": TestTLSModeFollows, "authorities": TestAuthorities, "certificates": TestCertificates, "client secrets": TestClientSecrets,
 		"listings": TestListings, "log listing": TestListLog, "settings": TestSetConfig, "promote": TestPromoteNow,

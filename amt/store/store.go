@@ -37,6 +37,9 @@ var (
 type Options struct {
 	// KeyFile holds the key that wraps the data keys. Empty: NAME.key beside the database file.
 	KeyFile string
+	// Passphrase protects the data keys instead of a key file: of a new database when no KeyFile is
+	// named, and of every database that was made so.
+	Passphrase amt.Secret
 	// Now gives the time of rows; nil is time.Now.
 	Now func() time.Time
 }
@@ -102,7 +105,7 @@ func openAt(ctx context.Context, path string, o Options) (*Store, error) {
 	if s.read, err = openReaders(path, modeQuery); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if err := s.openKeys(ctx, keyFile(path, o)); err != nil {
+	if err := s.openKeys(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -138,20 +141,14 @@ func OpenExisting(ctx context.Context, target string, o Options) (*Store, error)
 	return s.withKeys(ctx, o)
 }
 
-// withKeys loads the data keys if the key file is there.
+// withKeys loads the data keys if their key is at hand.
 func (s *Store) withKeys(ctx context.Context, o Options) (*Store, error) {
-	if s.e.shared && o.KeyFile == "" {
-		return s, nil // rows without secrets can be read
-	}
-	file := keyFile(s.path, o)
-	kek, err := readKeyFile(file)
-	if err == nil {
+	kek, from, err := s.lookKEK(ctx, o)
+	if err == nil && kek != nil {
 		s.keys, err = s.loadKeys(ctx, kek)
-	} else if o.KeyFile == "" {
-		err = nil
 	}
 	if err != nil {
-		return nil, errors.Join(keyError(file, err), s.Close())
+		return nil, errors.Join(s.keyError(from, err), s.Close())
 	}
 	return s, nil
 }
