@@ -201,6 +201,7 @@ var masks = []struct {
 	{regexp.MustCompile(`(\d+ faults,) \d+ can`), "$1 23 can"},
 	{regexp.MustCompile(`◐ working +[\d:]+ +until [\d:]+ at most`), "◐ working 22:22              until 1:05:00 at most"},
 	{regexp.MustCompile(`bundle written: \S+ ─+`), "bundle written: /var/tmp/case-20261125-1004-k7.zip ───────────────────────────"},
+	{regexp.MustCompile(`elapsed \d:\d\d`), "elapsed 0:02"},
 	{regexp.MustCompile(`█+░+`), "███████████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░"},
 	{regexp.MustCompile(`(?m) +$`), ""},
 }

@@ -30,22 +30,23 @@ var workstationCases = []struct {
 		{[]string{"type:no", "Enter"}, []string{"nothing is done yet"}, ""},
 		{[]string{"BSpace", "BSpace", "type:yes", "Enter"}, []string{"✓ done:", "one step of the plan is left"}, "done"},
 		{[]string{"Enter"}, []string{"next step of the repair", "1  shut the PC down"}, "next"},
-		{[]string{"Enter", "Enter", "Enter"}, []string{"ok-in-progress"}, ""},
-		{[]string{"Enter"}, []string{"ok-in-progress · proven"}, ""},
+		{[]string{"Enter", "Enter", "Enter"}, []string{"The client is provisioned", "10 of 10 steps"}, ""},
+		{[]string{"Enter"}, []string{"ok-provisioned · proven"}, ""},
 	}},
 	{"rc-pid-unknown", "331", []screenStep{
 		{nil, []string{"rc-pid-unknown · credentials · proven"}, "verdict"},
 		{[]string{"Enter"}, []string{"oem-keys.csv", "Type yes to do it"}, "preview"},
-		{[]string{"type:yes", "Enter"}, []string{"✓ done: 1 imported", "ok-in-progress"}, "done"},
-		{[]string{"Enter"}, []string{"ok-in-progress · proven"}, ""},
+		{[]string{"type:yes", "Enter"}, []string{"The client is provisioned", "10 of 10 steps", "✓ ━━━ ✓\n"}, "provisioned"},
+		{[]string{"Enter"}, []string{"ok-provisioned · proven"}, ""},
 	}},
 	{"rc-amtconfig-stopped", "345", []screenStep{
 		{nil, []string{"rc-amtconfig-stopped · server application · proven"}, "verdict"},
 		{[]string{"Enter"}, []string{"will start", "Type yes to do it"}, "preview"},
 		{[]string{"type:yes", "Enter"}, []string{"✓ done: the service is running", "one step of the plan is left"}, ""},
 		{[]string{"Enter"}, []string{"next step of the repair"}, ""},
-		{[]string{"Enter", "Enter", "Enter"}, []string{"ok-in-progress"}, ""},
-		{[]string{"Enter"}, []string{"ok-in-progress · proven"}, "green"},
+		{[]string{"Enter", "Enter", "Enter"}, []string{"Provisioning runs", "it carries on"}, ""},
+		{nil, []string{"The client is provisioned", "10 of 10 steps"}, ""},
+		{[]string{"Enter"}, []string{"ok-provisioned · proven"}, ""},
 		{[]string{"Escape"}, []string{"firmware  ", "│", "enter shows what decided"}, "walk"},
 	}},
 	{"rc-amt-disabled", "225", []screenStep{
@@ -56,13 +57,13 @@ var workstationCases = []struct {
 		{[]string{"Enter"}, []string{"by hand, step by step"}, ""},
 		{[]string{"Enter", "Enter", "Enter"}, []string{"✓ done: AMT is enabled", "a question waits"}, ""},
 		{[]string{"Enter"}, []string{"Is AMT switched on?"}, ""},
-		{[]string{"1"}, []string{"ok-in-progress"}, ""},
-		{[]string{"v"}, []string{"ok-in-progress · proven"}, ""},
+		{[]string{"1"}, []string{"The client is provisioned", "10 of 10 steps"}, ""},
+		{[]string{"Enter"}, []string{"ok-provisioned · proven"}, ""},
 	}},
 }
 
-// greenRoad is the road once the client is being provisioned: nothing broken or unknown on it.
-var greenRoad = regexp.MustCompile(`(?m)^ +(✓ ━+ ){8}◐ ╌+ ◐$`)
+// greenRoad is the road once the client is provisioned: nothing broken or unknown on it.
+var greenRoad = regexp.MustCompile(`(?m)^ +(✓ ━+ ){9}✓$`)
 
 // TestWorkstation drives the built binary in a real terminal: from the first screen to the green
 // road, for faults of four kinds, and in terminals of other kinds.
