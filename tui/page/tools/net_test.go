@@ -117,7 +117,7 @@ func TestThisPC(t *testing.T) {
 	d.p.world.Here = func(context.Context) (Here, error) {
 		return Here{FQDN: "pc-1.corp.example", UUID: u, Fields: [][2]string{{"UUID", u}, {"AMT version", "3.2.1"}, {"state", ""}}, Notes: []amt.Problem{amt.In("mode", "password", "mode 2 or 3")}}, nil
 	}
-	d.choose("Look at this").want("✓ this computer has a Management Engine", u, "3.2.1", "mode 2 or 3").lacks("state  ").fits()
+	d.choose("Look at this").want("✓ this computer has a Management Engine", u, "3.2.1", "mode 2 or 3").lacks(" state ").fits()
 	path := filepath.Join(d.dir, "row.csv")
 	d.choose("Save its row").keys("type:"+path, "enter", "type:yes", "enter").want("✓ written")
 	b, _ := os.ReadFile(path)

@@ -113,17 +113,20 @@ func (d *driver) want(parts ...string) *driver {
 	_, right := d.p.Status()
 	f := d.frame() + "\n" + right
 	for _, p := range parts {
-		if !strings.Contains(f, p) {
+		if !strings.Contains(f, p) && !strings.Contains(flat(f), flat(p)) {
 			d.t.Errorf("the page lacks %q:\n%s", p, f)
 		}
 	}
 	return d
 }
 
+// flat undoes the wrapping of lines.
+func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
+
 func (d *driver) lacks(parts ...string) *driver {
 	d.t.Helper()
 	for _, p := range parts {
-		if strings.Contains(d.frame(), p) {
+		if strings.Contains(flat(d.frame()), flat(p)) {
 			d.t.Errorf("the page has %q:\n%s", p, d.frame())
 		}
 	}
