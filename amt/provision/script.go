@@ -106,8 +106,8 @@ func scriptCommand(ctx context.Context, path string, args ...string) *exec.Cmd {
 // secretSetting finds the settings of this program that open something. A script has no use for them,
 // and one that prints its environment would bring them into the log.
 func secretSetting(setting string) bool {
-	name, _, _ := strings.Cut(setting, "=")
-	return strings.HasPrefix(strings.ToUpper(name), "AMTMEDIC_") && strings.HasSuffix(strings.ToUpper(name), "_PASSWORD")
+	name, _, _ := strings.Cut(strings.ToUpper(setting), "=")
+	return strings.HasPrefix(name, "AMTMEDIC_") && (strings.HasSuffix(name, "_PASSWORD") || strings.HasSuffix(name, "_PASSPHRASE"))
 }
 
 // CheckScript says why a properties script could not be started, before anybody needs it.

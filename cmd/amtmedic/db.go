@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"amtmedic/amt"
 	"amtmedic/amt/store"
 	"amtmedic/diag/journal"
 )
@@ -29,5 +30,11 @@ func (d dbFlags) open(e *env) (*store.Store, error) {
 		}
 		target = filepath.Join(dir, "core.db")
 	}
-	return store.Open(e.ctx, target, store.Options{KeyFile: *d.keyFile})
+	return store.Open(e.ctx, target, keyOptions(*d.keyFile))
+}
+
+// keyOptions says where the key of a database comes from: a key file, or the passphrase of the
+// environment, which an argument would show to every user of the machine.
+func keyOptions(keyFile string) store.Options {
+	return store.Options{KeyFile: keyFile, Passphrase: amt.NewSecret(os.Getenv("AMTMEDIC_KEY_PASSPHRASE"))}
 }

@@ -64,6 +64,9 @@ folder of cases, database and configuration
 .B AMTMEDIC_KEY_FILE
 key file of the database
 .TP
+.B AMTMEDIC_KEY_PASSPHRASE
+passphrase of a database that was made with one
+.TP
 .B AMTMEDIC_THEME
 theme of the workstation, as
 .B \-\-theme

@@ -3,7 +3,6 @@ package main
 import (
 	"path/filepath"
 
-	"amtmedic/amt/store"
 	"amtmedic/diag/journal"
 	"amtmedic/tui/page/core"
 )
@@ -15,7 +14,7 @@ func (o *siteOptions) core() *core.Database {
 	if target == "" {
 		return nil
 	}
-	return core.NewDatabase(target, store.Options{KeyFile: *o.keyFile})
+	return core.NewDatabase(target, keyOptions(*o.keyFile))
 }
 
 // database names the database of the core; empty where it cannot be named.

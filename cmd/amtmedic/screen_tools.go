@@ -24,7 +24,7 @@ func (o *siteOptions) tools() *tools.World {
 	if target == "" {
 		return w
 	}
-	opt := store.Options{KeyFile: *o.keyFile}
+	opt := keyOptions(*o.keyFile)
 	use := func(open func(context.Context, string, store.Options) (*store.Store, error)) func(context.Context, func(context.Context, *store.Store) error) error {
 		return func(ctx context.Context, do func(context.Context, *store.Store) error) error {
 			st, err := open(ctx, target, opt)

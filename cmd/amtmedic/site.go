@@ -20,7 +20,6 @@ import (
 	"amtmedic/amt"
 	"amtmedic/amt/cert"
 	"amtmedic/amt/mei"
-	"amtmedic/amt/store"
 	"amtmedic/capture"
 	"amtmedic/diag"
 	"amtmedic/diag/flow"
@@ -81,7 +80,7 @@ func (o *siteOptions) world() (*site.World, []diag.Fact, error) {
 		return nil, nil, err
 	}
 	so := site.Options{Server: *o.server, Resolvers: o.resolvers, ServerResolvers: o.serverResolvers, Suffixes: o.suffix,
-		Interface: *o.iface, Database: *o.db, Store: store.Options{KeyFile: *o.keyFile}, USBKey: *o.usb, USB: usbSystem}
+		Interface: *o.iface, Database: *o.db, Store: keyOptions(*o.keyFile), USBKey: *o.usb, USB: usbSystem}
 	if *o.local {
 		so.Local = mei.Dial(mei.Options{})
 	}
