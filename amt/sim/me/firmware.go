@@ -143,6 +143,9 @@ func (f *Firmware) mkhi(b []byte) []byte {
 		}
 		return binary.LittleEndian.AppendUint32(append([]byte{3, 0x82, 0, 0}, b[4], 0, 0, 0, 4), word)
 	}
+	if len(b) < 2 {
+		return nil
+	}
 	return []byte{b[0], b[1] | 0x80, 0, 0x8d}
 }
 
