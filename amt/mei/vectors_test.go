@@ -115,9 +115,3 @@ func number(c Command, n byte, payload ...byte) vector {
 	req := c.Request(payload...)
 	return vector{c.String(), req, append([]byte{1, 1, 0, 0, req[4], req[5], req[6] | 0x80, req[7], 8, 0, 0, 0, 0, 0, 0, 0}, n, 0, 0, 0)}
 }
-
-// status is an answer that is an error.
-func status(c Command, s byte, payload ...byte) vector {
-	req := c.Request(payload...)
-	return vector{c.String(), req, []byte{1, 1, 0, 0, req[4], req[5], req[6] | 0x80, req[7], 4, 0, 0, 0, s, 0, 0, 0}}
-}
