@@ -58,6 +58,7 @@ func gone(pid int) bool {
 
 func TestScriptGetsNoSecrets(t *testing.T) {
 	t.Setenv("AMTMEDIC_CERT_PASSWORD", "opens the PFX")
+	t.Setenv("AMTMEDIC_KEY_PASSPHRASE", "opens the PFX too")
 	t.Setenv("AMTMEDIC_HOME", "/cases")
 	var ref *Refusal
 	_, _, err := script(t, "env >&2; exit 1").Properties(t.Context(), asked)
