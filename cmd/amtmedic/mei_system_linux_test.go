@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"amtmedic/amt/sim/me"
@@ -23,6 +24,7 @@ func behindME(t *testing.T, bin string, d *me.Device, home string, args ...strin
 	cmd := exec.Command(bin, args...)
 	cmd.Env = append(os.Environ(), "AMTMEDIC_HOME="+home)
 	cmd.Stdout, cmd.Stderr = &out, &told
+	cmd.SysProcAttr = noNetwork()
 	if d.Path == "" {
 		d.Path = "/dev/mei0"
 	}
@@ -51,6 +53,13 @@ func TestMEIThroughTheDriver(t *testing.T) {
 	t.Run("modes", func(t *testing.T) { meiModes(t, bin) })
 	t.Run("errors", func(t *testing.T) { meiErrors(t, bin) })
 	t.Run("changes", func(t *testing.T) { meiChanges(t, bin) })
+	t.Run("walk", func(t *testing.T) { meiWalk(t, bin) })
+}
+
+// noNetwork is a network namespace without anything in it.
+func noNetwork() *syscall.SysProcAttr {
+	own := func(id int) []syscall.SysProcIDMap { return []syscall.SysProcIDMap{{HostID: id, Size: 1}} }
+	return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET, UidMappings: own(os.Getuid()), GidMappings: own(os.Getgid())}
 }
 
 // meiWords are the fields of mei status that the contract names, and the modes that fit.
@@ -99,6 +108,7 @@ func meiModes(t *testing.T, bin string) {
 		"today, provisioned, client": {fw(&me.Firmware{On: true, State: 2, Control: 1, Watchdog: true, Caps: true, Version: "16.1.27"}), "[provisioned]", "provisioned", "post"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			code, out, told := behindME(t, bin, &me.Device{Firmware: c.fw}, t.TempDir(), "mei", "status", "--json")
 			var w meiWords
 			if err := json.Unmarshal([]byte(out), &w); err != nil {
@@ -135,6 +145,7 @@ func meiErrors(t *testing.T, bin string) {
 		"goes away":     {&me.Device{Firmware: on(), ConnectErr: unix.ENODEV}, "not-ready"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			code, out, told := behindME(t, bin, c.d, t.TempDir(), "mei", "status", "--json")
 			var w meiWords
 			if err := json.Unmarshal([]byte(out), &w); err != nil {
@@ -179,4 +190,80 @@ func meiChanges(t *testing.T, bin string) {
 	if err != nil || strings.Count(string(b), `"stage":"intent"`) != 4 || strings.Count(string(b), `"stage":"done"`) != 4 {
 		t.Errorf("%v\n%s", err, b)
 	}
+}
+
+// meiWalk: the walk on the client itself takes from the firmware what the firmware can tell, and from a person
+// the rest; where they differ both stand in the case.
+func meiWalk(t *testing.T, bin string) {
+	fw := func(f *me.Firmware) *me.Firmware {
+		f.AMT, f.UUID = true, meiUUID
+		if f.Version == "" {
+			f.Version = "3.2.1"
+		}
+		return f
+	}
+	for name, c := range map[string]struct {
+		d       *me.Device
+		answers []string
+		verdict string // empty: not decided
+		facts   string // values of the case that there must be
+	}{
+		"1":               {&me.Device{Firmware: fw(&me.Firmware{Watchdog: true, Hidden: true})}, nil, "rc-amt-disabled", "client.enabled=false client.mei=ok"},
+		"no client":       {&me.Device{Firmware: &me.Firmware{}}, nil, "", "client.mei=no-me"},
+		"denied":          {&me.Device{Firmware: fw(&me.Firmware{}), OpenErr: unix.EACCES}, nil, "", "client.mei=denied"},
+		"2 with a person": {&me.Device{Firmware: fw(&me.Firmware{On: true})}, []string{"client.mebx_password=factory"}, "rc-not-in-setup-factory", "client.mei=ok client.prov_state=pre client.rcfg_enabled=false"},
+		"3 with a person": {&me.Device{Firmware: fw(&me.Firmware{On: true})}, []string{"client.mebx_password=changed"}, "rc-not-in-setup-pw-changed", "client.prov_state=pre"},
+		"small business":  {&me.Device{Firmware: fw(&me.Firmware{On: true, State: 2, Mode: 2})}, nil, "rc-smb-mode", "client.model=smb client.prov_state=post"},
+		"a contradiction": {&me.Device{Firmware: fw(&me.Firmware{On: true, State: 1, TLS: 1})}, []string{"client.prov_state=pre"}, "", "client.prov_state=pre client.prov_state=in client.setup_data=pid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			home := t.TempDir()
+			args := []string{"diagnose", "--local", "--json", "--resolver", "127.0.0.1:1", "--suffix", "corp.example"}
+			for _, a := range c.answers {
+				args = append(args, "--answer", a)
+			}
+			code, out, told := behindME(t, bin, c.d, home, args...)
+			var j struct {
+				Verdict string `json:"verdict"`
+			}
+			if err := json.Unmarshal([]byte(out), &j); err != nil {
+				t.Fatalf("exit %d: %v\n%s%s", code, err, out, told)
+			}
+			if c.verdict != "" && j.Verdict != c.verdict {
+				t.Errorf("verdict %q, want %q\n%s%s", j.Verdict, c.verdict, out, told)
+			}
+			got := meiCaseFacts(t, home)
+			for _, f := range strings.Fields(c.facts) {
+				if !strings.Contains(got, f+"\n") {
+					t.Errorf("%s is not in the case:\n%s\n%s", f, got, out)
+				}
+			}
+		})
+	}
+}
+
+// meiCaseFacts gives the facts of the only case as lines KEY=VALUE, derived ones not included.
+func meiCaseFacts(t *testing.T, home string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(home, "*", "facts.jsonl"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	b, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(b)) {
+		var f struct {
+			Key   string `json:"key"`
+			Value any    `json:"value"`
+		}
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&out, "%s=%v\n", f.Key, f.Value)
+	}
+	return out.String()
 }
