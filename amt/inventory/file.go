@@ -40,7 +40,8 @@ func readCSV(raw []byte) ([]Row, []amt.Problem, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read its first line: %w", err)
 	}
-	if _, err := FromTable(head, nil, ""); err != nil {
+	place, err := places(head)
+	if err != nil {
 		return nil, nil, err
 	}
 	problems := []amt.Problem{}
@@ -58,12 +59,7 @@ func readCSV(raw []byte) ([]Row, []amt.Problem, error) {
 			return nil, nil, err
 		}
 		n, _ := cr.FieldPos(0)
-		rows, err := FromTable(head, [][]string{fields}, "line")
-		if err != nil {
-			return nil, nil, err
-		}
-		rows[0].where = fmt.Sprintf("line %d", n)
-		out = append(out, rows[0])
+		out = append(out, fill(place, fields, fmt.Sprintf("line %d", n)))
 	}
 }
 

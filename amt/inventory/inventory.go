@@ -75,14 +75,29 @@ var others = map[string]string{
 	"ip": "ip", "ipaddress": "ip", "amtip": "ip", "lasthello": "last_hello", "reason": "reason", "replacedby": "replaced_by",
 }
 
+var gaps = strings.NewReplacer(" ", "", "-", "", "_", "")
+
 // Column gives our name of a column of an inventory; empty for one that is not ours.
 func Column(name string) string {
-	return others[strings.NewReplacer(" ", "", "-", "", "_", "").Replace(strings.ToLower(strings.TrimSpace(name)))]
+	return others[gaps.Replace(strings.ToLower(strings.TrimSpace(name)))]
 }
 
 // FromTable makes rows of a table by the names of its columns. The first of two columns with one meaning
-// counts. An error says that neither UUID nor FQDN is among them.
+// counts. An error says that UUID or FQDN is not among them.
 func FromTable(columns []string, rows [][]string, word string) ([]Row, error) {
+	place, err := places(columns)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Row, 0, len(rows))
+	for i, cells := range rows {
+		out = append(out, fill(place, cells, fmt.Sprintf("%s %d", word, i+1)))
+	}
+	return out, nil
+}
+
+// places gives our name of each column, empty for those that are not ours.
+func places(columns []string) ([]string, error) {
 	var place []string
 	for _, c := range columns {
 		name := Column(c)
@@ -94,17 +109,17 @@ func FromTable(columns []string, rows [][]string, word string) ([]Row, error) {
 	if !slices.Contains(place, "uuid") || !slices.Contains(place, "fqdn") {
 		return nil, fmt.Errorf("it has no column for UUID and FQDN; its columns: %s", clip(strings.Join(columns, ", "), 200))
 	}
-	out := make([]Row, 0, len(rows))
-	for i, cells := range rows {
-		r := Row{where: fmt.Sprintf("%s %d", word, i+1)}
-		for k, v := range cells[:min(len(cells), len(place))] {
-			if f := r.field(place[k]); f != nil {
-				*f = strings.TrimSpace(v)
-			}
+	return place, nil
+}
+
+func fill(place, cells []string, where string) Row {
+	r := Row{where: where}
+	for k, v := range cells[:min(len(cells), len(place))] {
+		if f := r.field(place[k]); f != nil {
+			*f = strings.TrimSpace(v)
 		}
-		out = append(out, r)
 	}
-	return out, nil
+	return r
 }
 
 func clip(s string, n int) string {

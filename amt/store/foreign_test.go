@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -90,6 +91,24 @@ func TestForeign(t *testing.T) {
 	}
 	if err := w.Write(t.Context(), "csti_amts", change); !errors.Is(err, ErrOurs) {
 		t.Errorf("a table of a core: %v", err)
+	}
+	if server == nil {
+		return
+	}
+	// a console's table in a schema of its own, with PostgreSQL's own types
+	query(`CREATE SCHEMA console; CREATE TABLE console.pcs (guid uuid, ip inet, last_hello timestamptz, seen date, n int);
+		INSERT INTO console.pcs (guid, n) VALUES ('` + nextText + `', 7)`)
+	typed := map[string]string{"ip": "10.20.0.7", "last_hello": "2026-11-25T08:00:00Z"}
+	if err := w.Write(t.Context(), "console.pcs", []ForeignChange{{Key: "guid", Value: strings.ToUpper(nextText), Set: typed}, {Set: map[string]string{"guid": uuidText, "n": "9"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if have, err := f.Tables(t.Context()); err != nil || !slices.Contains(have, "console.pcs") {
+		t.Errorf("tables %q, %v", have, err)
+	}
+	rows, err = f.Rows(t.Context(), "console.pcs", []string{"guid", "ip", "last_hello", "n"})
+	slices.SortFunc(rows, slices.Compare)
+	if err != nil || len(rows) != 2 || rows[0][3] != "9" || rows[1][0] != nextText || rows[1][1] != "10.20.0.7/32" || !strings.HasPrefix(rows[1][2], "2026-11-25 ") {
+		t.Errorf("typed rows %q, %v", rows, err)
 	}
 }
 
