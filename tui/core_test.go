@@ -58,7 +58,8 @@ func ownCore(t *testing.T) func(o *Options) {
 	if err := storetest.Fill(t.Context(), path, 200); err != nil {
 		t.Fatal(err)
 	}
-	return func(o *Options) { o.Core = coreAt(path) }
+	dir := ownFiles(t) // of the tools
+	return func(o *Options) { o.Core, o.Tools.Dir = coreAt(path), dir }
 }
 
 // coreScenes are the pages of the provisioning core.

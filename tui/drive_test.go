@@ -29,6 +29,7 @@ func options(w *fake) Options {
 			return id + "\n\nWhat it means\n\n" + strings.Repeat("A long line about the cause, told once more in other words. ", 5) + strings.Repeat("\nline", 30)
 		},
 		Bundle: func(context.Context, string) (string, error) { return "PC-0412.amtmedic", nil }}
+	o.Tools = testTools()
 	if w != nil {
 		o.Walker = w
 	}

@@ -55,7 +55,7 @@ func scenes() []scene {
 		{name: "log", walk: func() *fake { return newFake(rechecking()) }, keys: []string{"l"}},
 		{name: "help", walk: verdict, keys: []string{"?"}},
 		{name: "goto", walk: verdict, keys: []string{":", "type:e"}},
-	}, append(wireScenes(), coreScenes()...)...)
+	}, append(append(wireScenes(), coreScenes()...), toolScenes()...)...)
 }
 
 func (s scene) open(t *testing.T, w, h int, change func(*Options)) *driver {

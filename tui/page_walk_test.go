@@ -187,11 +187,11 @@ func TestStartFilter(t *testing.T) {
 	d.keys("type:zz").want("0 of 70", "Nothing fits. Use fewer words")
 	d.keys("enter").want("0 of 70")
 	d.keys("esc").want("/ to filter, enter to start the walk")
-	d.keys("end").want("▸ Open a bundle")
+	d.keys("end").want("▸ Tools: keys")
 	d.keys("home", "x").want("sym-no-systems")
 	d.keys("esc", "c").want("To capture live", "sudo setcap")
 	d.keys("esc").lacks("sudo setcap")
-	d.keys("end", "up", "up", "up", "enter").want("/ ", "70 of 70")
+	d.keys("end", "up", "up", "up", "up", "enter").want("/ ", "70 of 70")
 }
 
 // Where nothing is missing, the key for missing rights is not offered.

@@ -157,7 +157,7 @@ func TestStart(t *testing.T) {
 	}{
 		"symptom":         {[]string{"down", "enter"}, Choice{Kind: FromSymptom, ID: "sym-none-provision"}},
 		"filtered":        {[]string{"/", "type:USB key", "enter"}, Choice{Kind: FromSymptom, ID: "sym-usb-ignored"}},
-		"whole road":      {[]string{"end", "up", "up", "enter"}, Choice{Kind: WholeRoad}},
+		"whole road":      {[]string{"end", "up", "up", "up", "enter"}, Choice{Kind: WholeRoad}},
 		"practice":        {[]string{"p", "down", "enter"}, Choice{Kind: Practice, ID: "rc-dns-split-horizon"}},
 		"healthy":         {[]string{"p", "enter"}, Choice{Kind: Practice, ID: "none"}},
 		"bundle":          {[]string{"o", "type:q.bundle", "enter"}, Choice{Kind: FromBundle, Path: "q.bundle"}},

@@ -32,7 +32,7 @@ func verdict(problems []amt.Problem, sound, unfit string) line {
 	if len(problems) == 0 {
 		return lit(diag.Good, sound)
 	}
-	return lit(diag.Contradicted, unfit+": "+several(len(problems), "problem"))
+	return lit(diag.Contradicted, unfit+"; "+several(len(problems), "problem"))
 }
 
 // judged gives problems and notes as lines.

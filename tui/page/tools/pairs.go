@@ -96,7 +96,7 @@ func pairLines(rows []keys.Row) []line {
 		if r.Used {
 			state = "used"
 		}
-		out = append(out, rowLine(theme.Plain, fmt.Sprintf("%-6d %-10s %-9s %s", r.ID, r.PID.Dashed(), r.PPS, state)))
+		out = append(out, rowLine(theme.Plain, fmt.Sprintf("%-6d %-10s %-9s %s", r.ID, r.PID.Dashed(), r.PPS.String(), state)))
 	}
 	return out
 }
