@@ -209,9 +209,17 @@ func (t *tx) outOfService(now int64, u amt.UUID, by string) error {
 	if by != "" {
 		next = by
 	}
-	uuid := u.String()
+	uuid, claimed := u.String(), 0
+	if err := t.exec(`DELETE FROM csto_queue_entries WHERE uuid=? AND claimed_by IS NULL`, uuid); err != nil {
+		return err
+	}
+	if err := t.row(`SELECT count(*) FROM csto_queue_entries WHERE uuid=?`, []any{uuid}, &claimed); err != nil {
+		return err
+	}
+	if claimed > 0 { // by another server, since it was looked at
+		return ErrBusy
+	}
 	return errors.Join(
-		t.exec(`DELETE FROM csto_queue_entries WHERE uuid=?`, uuid),
 		t.exec(`DELETE FROM csto_delayed_entries WHERE uuid=?`, uuid),
 		t.exec(`UPDATE csti_certificates SET revoked_us=?, reason=? WHERE uuid=? AND revoked_us IS NULL`, now, reasonCessation, uuid),
 		t.exec(`UPDATE csti_amts SET retired_us=?, replaced_by=?, last_error=NULL, changed_us=? WHERE uuid=?`, now, next, now, uuid))
