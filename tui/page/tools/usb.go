@@ -19,7 +19,8 @@ import (
 type usbTool struct {
 	devices []*usbkey.Device
 	listed  bool
-	last    string // the path that was looked at
+	last    string      // the path that was looked at
+	amt     amt.Version // of the client that keys are judged for; zero: the oldest
 }
 
 // listed brings the removable devices.
@@ -41,6 +42,11 @@ func (p *Page) usbActs() []act {
 		{name: "Prepare a key or image …", about: "format it and write setup.bin to it", do: p.askPrepare},
 		{name: "Repair a key or image …", about: "rebuild it around the setup.bin that is on it", do: p.askRepair},
 	}
+	judged := "the oldest, 2.x: keys are judged for it"
+	if !p.usb.amt.IsZero() {
+		judged = p.usb.amt.String() + ": keys are judged for it"
+	}
+	acts = append(acts, act{name: "AMT version of the client …", about: judged, do: p.askClientAMT})
 	for _, d := range p.usb.devices {
 		about := strings.TrimSpace(d.Words+", "+mib(d.Bytes)) + ": enter looks at it"
 		if err := d.Refusal(); err != nil {
@@ -51,6 +57,20 @@ func (p *Page) usbActs() []act {
 		}})
 	}
 	return acts
+}
+
+func (p *Page) askClientAMT() *ask {
+	return p.question("Judge keys for the AMT version of one client", "AMT version", "3.2.1; enter alone: the oldest, 2.x", []askRow{{"why", "from AMT 4 on firmware also takes FAT32, larger keys, and newer formats of setup.bin"}},
+		func(_ context.Context, typed string, _ *meter) reply {
+			v := amt.Version{}
+			if typed = strings.TrimSpace(typed); typed != "" {
+				var err error
+				if v, err = amt.ParseVersion(typed); err != nil {
+					return reply{err: err}
+				}
+			}
+			return reply{apply: func() { p.usb.amt = v }}
+		})
 }
 
 // reason gives the cause of an error without operation and subject.
@@ -79,11 +99,11 @@ func (p *Page) askInspect() *ask {
 	return p.askKey("Look at a USB key", []askRow{{"reads", "the key; nothing is written"}}, func(_ context.Context, path string, m *meter) reply { return p.inspect(path, m) })
 }
 
-// look reads a key and judges it for the oldest firmware.
+// look reads a key and judges it.
 func (p *Page) look(path string) (r *usbkey.Report, size int64, err error) {
 	m, size, err := p.world.USB.Open(path, false)
 	if err == nil {
-		r, err = usbkey.Inspect(m, size, usbkey.Options{})
+		r, err = usbkey.Inspect(m, size, usbkey.Options{AMT: p.usb.amt})
 		err = errors.Join(err, m.Close())
 	}
 	if err != nil {

@@ -65,6 +65,8 @@ func TestPrepareDevice(t *testing.T) {
 		t.Errorf("the key: %v, %v", r, err)
 	}
 	d.choose("Repair").keys("enter").want("There is nothing to repair")
+	d.choose("AMT version").keys("type:x", "enter").want("! ").keys("ctrl+u", "type:3.2.1", "enter").want("3.2.1: keys are judged for it")
+	d.choose(sdb).want("! unfit", "needs AMT 4.0")
 }
 
 // A key that mkfs.fat and mtools made, with another file first, is named, repaired, and its file saved.

@@ -95,7 +95,7 @@ func (p *Page) askPrepare() *ask {
 			if err != nil {
 				return reply{err: &amt.Error{Op: "read setup.bin", Subject: path, Err: err, Hint: "copy the file again from where it was made"}}
 			}
-			if problems, _ := f.Judge(amt.Version{}); len(problems) > 0 {
+			if problems, _ := f.Judge(p.usb.amt); len(problems) > 0 {
 				return reply{err: &amt.Error{Op: "prepare USB key", Subject: path, Err: fmt.Errorf("firmware would not take this setup.bin: %s", problemText(problems[0])),
 					Hint: "nothing was written; the page setup.bin tells more, and amtmedic usbkey prepare --force writes it all the same"}}
 			}
