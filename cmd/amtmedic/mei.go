@@ -118,7 +118,7 @@ func meiProblem(err error) amt.Problem {
 		err  error
 		code string
 	}{{mei.ErrNoDriver, "no-driver"}, {mei.ErrNoClient, "no-client"}, {mei.ErrNoME, "no-me"}, {mei.ErrDenied, "denied"}, {mei.ErrBusy, "busy"},
-		{mei.ErrReset, "not-ready"}, {mei.ErrNotConnected, "not-ready"}, {mei.ErrNotHere, "not-on-this-system"}, {mei.ErrGarbled, "garbled"}} {
+		{mei.ErrReset, "not-ready"}, {mei.ErrNotConnected, "not-ready"}, {context.DeadlineExceeded, "not-ready"}, {mei.ErrNotHere, "not-on-this-system"}, {mei.ErrGarbled, "garbled"}} {
 		if errors.Is(err, k.err) {
 			code = k.code
 			break
@@ -187,6 +187,8 @@ func (st *meiStatus) judge(v mei.Verdict) {
 		st.Problems = append(st.Problems, amt.In("mei", "no-amt", "the firmware says that it has no AMT"))
 	case v.MaybeNoAMT:
 		st.Problems = append(st.Problems, amt.In("mei", "no-client", "no AMT, or AMT switched off: look in the BIOS"))
+	case len(v.Fits) == 0:
+		st.Problems = append(st.Problems, amt.In("mei", "no-state", "%s", v.Text))
 	}
 }
 

@@ -24,6 +24,8 @@ type Device struct {
 	// succeeds; 0 is never.
 	ConnectErr unix.Errno
 	Times      int
+	// Spoil changes an answer on its way; ok false gives none at all. nil leaves all as they are.
+	Spoil func(answer []byte) (spoilt []byte, ok bool)
 
 	mu    sync.Mutex
 	ends  map[uint64]int // our end of a socket, by the program's descriptor
@@ -243,7 +245,13 @@ func (d *Device) serve(end int, guid [16]byte) {
 		if err != nil || n <= 0 {
 			return
 		}
-		if unix.Send(end, d.Firmware.Answer(guid, b[:n]), unix.MSG_NOSIGNAL) != nil {
+		answer, ok := d.Firmware.Answer(guid, b[:n]), true
+		if d.Spoil != nil {
+			if answer, ok = d.Spoil(answer); !ok {
+				continue
+			}
+		}
+		if unix.Send(end, answer, unix.MSG_NOSIGNAL) != nil {
 			return
 		}
 	}
