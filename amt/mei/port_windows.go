@@ -71,8 +71,11 @@ func open(ctx context.Context, client ID, o Options) (*Conn, error) {
 // on the PCI bus tells that the ME is there.
 func noInterface(err error) error {
 	cause := err
-	if cause == nil {
+	switch e := err.(type) {
+	case nil:
 		cause = windows.ERROR_NO_MORE_ITEMS
+	case windows.CONFIGRET: // its own words need a procedure that Windows has from version 8 on, and wine not at all
+		cause = fmt.Errorf("configuration manager: error 0x%x", uint32(e))
 	}
 	set, err := windows.SetupDiGetClassDevsEx(nil, "PCI", 0, windows.DIGCF_ALLCLASSES|windows.DIGCF_PRESENT, 0, "")
 	if err != nil {

@@ -41,4 +41,10 @@ func TestDiscoverUnderWine(t *testing.T) {
 	if o := run("local", "status", "--json", "--via", "tunnel"); o.code != exitUndecided || !strings.Contains(o.stdout, `"no-tunnel"`) {
 		t.Errorf("local: exit %d\n%s%s", o.code, o.stdout, o.stderr)
 	}
+	for _, word := range []string{"status", "restart-hello", "enable"} {
+		o := run("mei", word, "--json")
+		if o.code != exitUndecided || !strings.Contains(o.stdout, `"mode":""`) || !strings.Contains(o.stdout, `"code":"no-`) || !strings.Contains(o.stderr, "hint:") {
+			t.Errorf("mei %s: exit %d\n%s%s", word, o.code, o.stdout, o.stderr)
+		}
+	}
 }
