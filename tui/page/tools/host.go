@@ -21,7 +21,7 @@ type hostTool struct{ here *Here }
 
 func (p *Page) hostTab() *tab {
 	return &tab{word: "thispc", title: "This PC",
-		intro: "Asks the Management Engine of this computer for version, UUID and state, and looks whether its ports answer from here, through LMS or a tunnel. It reads only. Where there is no Management Engine it says so. What needs the password of AMT: amtmedic local.",
+		intro: "Asks the Management Engine of this computer for version, UUID and state, and looks whether its ports answer from here, through LMS or a tunnel. It reads only. Where there is no Management Engine it says so. What needs the password of AMT: amtmedic local status.",
 		acts: func() []act {
 			acts := []act{{name: "Look at this computer", about: "its Management Engine, and its row of the UUID map", run: func() *ask {
 				return p.work("Look at this computer", hereLimit, func(ctx context.Context, _ string, m *meter) reply { return p.lookHere(ctx, m) })
