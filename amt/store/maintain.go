@@ -88,7 +88,7 @@ func (t *tx) maintain(now int64, uuid string, m Maintenance, why string) error {
 // done, or which were provisioned, before a moment: the longest due first, at most limit.
 func (s *Store) DueMaintenance(ctx context.Context, m Maintenance, before time.Time, limit int) ([]amt.UUID, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT a.uuid FROM csti_amts a LEFT JOIN csto_maintenance m ON m.uuid=a.uuid AND m.kind=?
-		WHERE a.state=? AND coalesce(m.at_us, a.changed_us)<?
+		WHERE a.state=? AND a.retired_us IS NULL AND coalesce(m.at_us, a.changed_us)<?
 		AND NOT EXISTS (SELECT 1 FROM csto_queue_entries q WHERE q.uuid=a.uuid) AND NOT EXISTS (SELECT 1 FROM csto_delayed_entries d WHERE d.uuid=a.uuid)
 		ORDER BY coalesce(m.at_us, a.changed_us), a.uuid LIMIT ?`, maintenanceKinds[m], stateProvisioned, before.UnixMicro(), limit)
 	if err != nil {

@@ -44,12 +44,17 @@ func checkExample(t *testing.T, p *commandPage, ex string) {
 	if !ok {
 		t.Errorf("%q is no example of %s", ex, p.words)
 	}
+	flags := p.fs
 	for _, w := range strings.Fields(rest) {
+		if w == "--" {
+			flags, _, _ = serveFlags() // "service install -- FLAGS OF SERVE"
+			continue
+		}
 		if strings.ContainsAny(w, "|>()") {
 			return
 		}
 		name := strings.TrimLeft(w, "-")
-		if strings.HasPrefix(w, "-") && name != "" && p.fs.Lookup(name) == nil {
+		if strings.HasPrefix(w, "-") && name != "" && flags.Lookup(name) == nil {
 			t.Errorf("%q: there is no flag %s", ex, w)
 		}
 	}
