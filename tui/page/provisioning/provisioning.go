@@ -130,13 +130,9 @@ func (p *Page) steps(g *probe.Progress, room int) []string {
 	var out []string
 	for _, s := range g.Steps {
 		at := text.Fit(p.env.Clock(s.At), 8)
-		title := text.Fit(s.Title, titleWidth)
+		title, detail := text.Fit(s.Title, titleWidth), s.Detail
 		if s.Light == diag.Unlooked {
-			title = p.env.Paint(theme.Muted, title)
-		}
-		detail := s.Detail
-		if s.Light == diag.Unlooked {
-			detail = ""
+			title, detail = p.env.Paint(theme.Muted, s.Title), "" // no blank behind it, painted or not
 		}
 		out = append(out, strings.TrimRight(" "+p.env.Theme.Glyph(s.Light)+" "+at+"  "+title+"  "+text.Cut(detail, max(1, p.w-titleWidth-16)), " "))
 	}
