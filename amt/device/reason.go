@@ -14,7 +14,7 @@ import (
 
 // hints say what to do about a kind of error where the cause itself does not know better.
 var hints = map[Kind]string{
-	KindUnreachable: "check that the client is on and its setup window is open, and that no firewall stands between the server and TCP 16993 of the client",
+	KindUnreachable: "check that the client is on and in its setup window, or provisioned already, and that no firewall stands between the server and TCP 16992 and 16993 of the client",
 	KindKey:         "the PID was found but the keys differ: enter the pair again on the client, or import the right PPS for this PID",
 	KindPID:         "the client has another PID by now: wait for its next hello, or enter the pair again",
 	KindSuite:       "client and server have no cipher suite in common: note the firmware version and look for an update",

@@ -197,7 +197,7 @@ func (m *Maintainer) pair(ctx context.Context, s *maintained) (store.Maintained,
 		}
 		return store.Maintained{}, refusalOf(err)
 	}
-	return store.Maintained{PID: next.PID, Text: fmt.Sprintf("its pair has the PID %s now, before it was %s", next.PID.Dashed(), s.t.Job.PID.Dashed())}, nil
+	return store.Maintained{PID: next.PID, Text: fmt.Sprintf("its pair has the PID %s now, before it was %s", next.PID, s.t.Job.PID)}, nil
 }
 
 // profile sets again what the profile of the client says, its name included. TLS cannot change hands in

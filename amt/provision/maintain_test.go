@@ -254,3 +254,52 @@ func TestMaintenanceKinds(t *testing.T) {
 		}
 	}
 }
+
+// What the settings of the database say counts.
+func TestSettingsCount(t *testing.T) {
+	ctx := t.Context()
+	s := newSite(t, amt.PKI, "9.0", profile.Default("office"))
+	j := s.job()
+	refused := func(cause string) {
+		t.Helper()
+		_, err := s.w.task(ctx, j)
+		var r *Refusal
+		if !errors.As(err, &r) || r.Cause != cause {
+			t.Errorf("%v is not %s", err, cause)
+		}
+	}
+	s.must(s.st.SetConfig(ctx, "rcfg_enabled", "false"))
+	refused("rc-rcfg-off-on-server")
+	s.must(s.st.SetConfig(ctx, "rcfg_enabled", "true"))
+	s.must(s.st.SetConfig(ctx, "uuid_policy", "imported-only"))
+	if _, err := s.w.task(ctx, j); err != nil {
+		t.Errorf("a client of the map: %v", err)
+	}
+	s.must(s.st.RemoveMapRow(ctx, s.client.UUID))
+	refused("rc-uuid-not-allowed")
+	s.must(s.st.SetConfig(ctx, "retry_s", "7"))
+	if d := s.w.backOff(ctx, 12); d != 7*time.Second {
+		t.Errorf("the twelfth attempt waits %v", d)
+	}
+}
+
+// Maintenance that waits gives way to what is asked for, and a key that a client has used stays used when
+// its file is imported again.
+func TestMaintenanceGivesWay(t *testing.T) {
+	ctx := t.Context()
+	s := newSite(t, amt.PSK, "6.0", profile.Default("office"))
+	_, err := s.configure(s.job())
+	s.must(err)
+	s.must(s.st.Maintain(ctx, s.client.UUID, store.MaintainClock, "test"))
+	s.must(s.st.Delay(ctx, s.job(), "rc-return-path-blocked: words", "text", time.Hour))
+	s.must(s.st.Maintain(ctx, s.client.UUID, store.Unprovision, "test"))
+	if j := s.job(); j.Maintenance() != store.Unprovision {
+		t.Errorf("the queue has %s", j.Maintenance())
+	}
+	again := store.Pair{PID: s.client.Pair.PID, PPS: s.client.Pair.PPS, AdminPassword: s.client.Password}
+	_, err = s.st.ImportKeys(ctx, []store.Pair{again})
+	s.must(err)
+	if row, _, err := s.st.PID(ctx, again.PID); err != nil || !row.Used || row.UUID != s.client.UUID {
+		t.Errorf("after the second import: %+v, %v", row, err)
+	}
+}

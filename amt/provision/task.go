@@ -22,6 +22,9 @@ func (w *Worker) task(ctx context.Context, j store.Job) (Task, error) {
 	if j.Kind == 3 {
 		t.Method = amt.PKI
 	}
+	if err := w.permitted(ctx, j, t.Method); err != nil {
+		return t, err
+	}
 	if !j.Address.IsValid() {
 		return t, &Refusal{Cause: "rc-return-path-blocked", Words: "its row in csti_amts has no address; its next hello brings one"}
 	}
@@ -47,6 +50,34 @@ func (w *Worker) task(ctx context.Context, j store.Job) (Task, error) {
 		return t, err
 	}
 	return t, w.secrets(ctx, &t)
+}
+
+// permitted applies what csti_configuration says of who may be set up.
+func (w *Worker) permitted(ctx context.Context, j store.Job, m amt.Method) error {
+	conf, err := w.settings(ctx)
+	if err != nil {
+		return err
+	}
+	if m == amt.PKI && conf["rcfg_enabled"] == "false" {
+		return &Refusal{Cause: "rc-rcfg-off-on-server", Words: "Remote Configuration is off in the settings of this server (rcfg_enabled)"}
+	}
+	if conf["uuid_policy"] != "imported-only" {
+		return nil
+	}
+	_, ok, err := w.st.MapRow(ctx, j.UUID)
+	if err == nil && !ok {
+		err = &Refusal{Cause: "rc-uuid-not-allowed", Words: "only clients of the UUID map are taken (uuid_policy), and it has no row of this one"}
+	}
+	return err
+}
+
+// settings gives csti_configuration as far as it is there: without a row its default counts.
+func (w *Worker) settings(ctx context.Context) (map[string]string, error) {
+	conf, err := w.st.Config(ctx)
+	if errors.Is(err, store.ErrNoConfig) {
+		return map[string]string{}, nil
+	}
+	return conf, err
 }
 
 // passwords lists what the firmware's admin password may be, and makes or finds the one to set: a

@@ -128,7 +128,7 @@ func (w *Worker) Due(ctx context.Context) error {
 	if w.o.Maintainer == nil {
 		return nil
 	}
-	conf, err := w.st.Config(ctx)
+	conf, err := w.settings(ctx)
 	if err != nil {
 		return err
 	}

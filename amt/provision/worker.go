@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/bits"
 	mrand "math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -249,7 +250,7 @@ func (w *Worker) delay(ctx context.Context, log *slog.Logger, j store.Job, err e
 	}
 	ref := asRefusal(err)
 	text := ref.text()
-	wait := backOff(j.Attempts)
+	wait := w.backOff(ctx, j.Attempts)
 	log.Error(text, "code", ref.Cause, "again_s", wait.Seconds())
 	if err := w.st.Delay(ctx, j, ref.reason(), text, wait); err != nil {
 		log.Error("the reason could not be kept", "err", err)
@@ -293,6 +294,16 @@ const (
 	backOffFirst = 30 * time.Second
 	backOffMost  = time.Hour
 )
+
+// backOff is how long a client waits, at most as long as retry_s in csti_configuration says.
+func (w *Worker) backOff(ctx context.Context, attempts int) time.Duration {
+	wait := backOff(attempts)
+	conf, err := w.settings(ctx)
+	if n, bad := strconv.Atoi(conf["retry_s"]); err == nil && bad == nil && n > 0 {
+		wait = min(wait, time.Duration(n)*time.Second)
+	}
+	return wait
+}
 
 // backOff doubles with every attempt, and strays by a fifth so that a site that failed together does
 // not come back together.

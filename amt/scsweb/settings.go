@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -58,7 +57,8 @@ func (s *Server) putSetting(ctx context.Context, in *struct {
 	if !known || was == "[secret]" {
 		return nil, notFound("setting of this name")
 	}
-	if err := checkSetting(in.Name, in.Body.Value); err != nil {
+	about, _ := store.FindSetting(in.Name)
+	if err := about.Check(in.Body.Value); err != nil {
 		return nil, huma.Error422UnprocessableEntity(err.Error())
 	}
 	err = s.change(ctx, store.Audit{Action: "put-configuration", Object: in.Name, Was: was, Becomes: in.Body.Value}, func(ctx context.Context) error {
@@ -104,36 +104,4 @@ func (s *Server) setTLSMode(was, value string) error {
 		return huma.Error409Conflict(code + ": " + words)
 	}
 	return huma.Error409Conflict("tls_mode follows the default profile: change that")
-}
-
-// checkSetting says why a known setting cannot have a value. Others may have any.
-func checkSetting(name, value string) error {
-	among := func(all ...string) error {
-		for _, a := range all {
-			if a == value {
-				return nil
-			}
-		}
-		return errors.New(name + " is one of " + strings.Join(all, ", "))
-	}
-	number := func(low, high int) error {
-		if n, err := strconv.Atoi(value); err != nil || n < low || n > high {
-			return errors.New(name + " is a number from " + strconv.Itoa(low) + " to " + strconv.Itoa(high))
-		}
-		return nil
-	}
-	switch name {
-	case "hello_port":
-		return number(1, 65535)
-	case "retry_s":
-		return number(1, 7*24*3600)
-	case "rcfg_enabled":
-		return among("true", "false")
-	case "tls_mode":
-		return among("off", "server", "mutual")
-	}
-	if strings.TrimSpace(value) == "" {
-		return errors.New(name + " needs a value")
-	}
-	return nil
 }

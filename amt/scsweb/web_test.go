@@ -300,6 +300,8 @@ func TestChangesAndAudit(t *testing.T) {
 	b.want(404, "operate", "POST", "/amts/"+testUUID(t, 9).String()+"/look-again", "")
 	b.want(200, "admin", "PUT", "/configuration/retry_s", `{"value":"120"}`)
 	b.want(422, "admin", "PUT", "/configuration/retry_s", `{"value":"soon"}`)
+	b.want(422, "admin", "PUT", "/configuration/uuid_policy", `{"value":"foo"}`)
+	b.want(422, "admin", "PUT", "/configuration/maintain_clock_days", `{"value":"junk"}`)
 	b.want(404, "admin", "PUT", "/configuration/nonesuch", `{"value":"x"}`)
 	b.want(204, "operate", "DELETE", "/uuid-maps/"+u, "")
 	b.want(404, "operate", "DELETE", "/uuid-maps/"+u, "")

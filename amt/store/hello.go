@@ -48,7 +48,7 @@ type Outcome struct {
 const ReasonPIDUnknown = "rc-pid-unknown: failed to find PID mapping"
 
 // namelessReasons begin the reasons of entries that a row of the UUID map helps.
-var namelessReasons = []string{"rc-fqdn-unresolved", "rc-uuid-byte-order", "rc-script-error", "rc-script-missing"}
+var namelessReasons = []string{"rc-fqdn-unresolved", "rc-uuid-byte-order", "rc-script-error", "rc-script-missing", "rc-uuid-not-allowed"}
 
 const (
 	logEvery     = 100       // of repeats without a change, one in so many is logged

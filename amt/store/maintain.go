@@ -26,6 +26,8 @@ const (
 
 // maintenanceKinds are csto_queue_entries.kind of maintenance; lower ones are versions of a hello. They
 // are stored: they stay as they are.
+const firstMaintenance = 16
+
 var maintenanceKinds = map[Maintenance]int{MaintainClock: 16, MaintainPassword: 17, MaintainPair: 18,
 	MaintainCertificate: 19, MaintainProfile: 20, Unprovision: 21, UnprovisionFull: 22}
 
@@ -72,6 +74,10 @@ func (t *tx) maintain(now int64, uuid string, m Maintenance, why string) error {
 		return err
 	case state != stateProvisioned:
 		return ErrNotProvisioned
+	}
+	// Maintenance that waits gives way: what is asked for now may be what repairs it.
+	if err := t.exec(`DELETE FROM csto_delayed_entries WHERE uuid=? AND kind>=?`, uuid, firstMaintenance); err != nil {
+		return err
 	}
 	var entries int
 	if err := t.row(`SELECT (SELECT count(*) FROM csto_queue_entries WHERE uuid=?1) + (SELECT count(*) FROM csto_delayed_entries WHERE uuid=?1)`, []any{uuid}, &entries); err != nil {

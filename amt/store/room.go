@@ -9,6 +9,8 @@ import (
 // Causes that a write can have long after the database was opened. The words tell what to do, since
 // they stand in the log of a server that goes on.
 var (
+	// ErrNoDatabase is an ErrUnreachable: the file holds something else.
+	ErrNoDatabase error = &kind{"the file is no database", ErrUnreachable}
 	// ErrFull is an ErrUnreachable: nothing was written, and writing works again when there is room.
 	ErrFull error = &kind{"no room is left on its disk: make room there, the server goes on by itself", ErrUnreachable}
 	// ErrReadOnly is an ErrDenied.

@@ -182,7 +182,9 @@ func causeOf(code int, text string) error {
 		return ErrReadOnly
 	case codeFull:
 		return ErrFull
-	case codeBusy, codeIOErr, codeCorrupt, codeCantOpen, codeNotADB:
+	case codeNotADB:
+		return ErrNoDatabase
+	case codeBusy, codeIOErr, codeCorrupt, codeCantOpen:
 		return ErrUnreachable
 	}
 	if strings.Contains(text, "no such table") || strings.Contains(text, "no such column") {

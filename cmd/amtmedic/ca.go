@@ -249,6 +249,9 @@ func runCAImport(e *env, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, &amt.Error{Op: "read certificates", Subject: plain(words[0]), Err: err}
 	}
+	if !bytes.Contains(raw, []byte("-----BEGIN CERTIFICATE-----")) {
+		return exitUsage, &amt.Error{Op: "read certificates", Subject: plain(words[0]), Err: errors.New("it holds no certificate"), Hint: "the file is PEM with the certificate, then its chain"}
+	}
 	st, err := db.open(e)
 	if err != nil {
 		return exitFound, err

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"amtmedic/amt"
@@ -102,13 +101,16 @@ func previewMaintenance(e *env, st *store.Store, what store.Maintenance, uuids [
 		}
 		fmt.Fprintf(e.stderr, "  %s  %s  %s\n", u, dash(plain(c.FQDN)), dash(plain(c.IP)))
 	}
-	undo := "Undo: none is needed."
-	if slices.Contains([]store.Maintenance{store.Unprovision, store.UnprovisionFull}, what) {
+	undo := "Undo: none; the old settings, password, pair or certificate do not come back."
+	switch {
+	case what == store.MaintainClock:
+		undo = "Undo: none is needed."
+	case what == store.Unprovision || what == store.UnprovisionFull:
 		undo = "Undo: only by a new provisioning."
 	}
 	fmt.Fprintln(e.stderr, undo)
 	if len(uuids) == 0 {
-		return nil
+		return &amt.Error{Op: "maintain", Subject: st.Path(), Err: errors.New("it has no provisioned client"), Hint: "amtmedic clients --db FILE lists them; is it this database?"}
 	}
 	return agreeLocal(e, yes)
 }

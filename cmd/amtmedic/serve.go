@@ -84,11 +84,35 @@ func runServe(e *env, args []string) (int, error) {
 	}
 	defer func() { _ = st.Close() }()
 	fw.CA = ca.New(st, ca.Options{})
+	if err := o.fromDatabase(e, fs, st); err != nil {
+		return stopped(e, err)
+	}
 	sources, err := o.properties(st)
 	if err != nil {
 		return exitUsage, err
 	}
 	return managed(e, func(e *env) (int, error) { return serve(e, st, o, fw, sources) })
+}
+
+// fromDatabase fills from csti_configuration what neither the command line nor the file says: the port of
+// hellos, and whether the script is asked for names.
+func (o serveOptions) fromDatabase(e *env, fs *flag.FlagSet, st *store.Store) error {
+	conf, err := st.Config(e.ctx)
+	if errors.Is(err, store.ErrNoConfig) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if about, _ := store.FindSetting("hello_port"); !given["listen"] && about.Check(conf["hello_port"]) == nil {
+		*o.listen = ":" + conf["hello_port"]
+	}
+	if *o.sources == "" && conf["params_from"] == "db" {
+		*o.sources = "map"
+	}
+	return nil
 }
 
 // logTo gives what log lines go to.

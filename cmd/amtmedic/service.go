@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -63,6 +64,9 @@ func runServicePrint(e *env, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
+	for _, words := range u.hidden {
+		fmt.Fprintf(e.stderr, "amtmedic: note: %s\n", words)
+	}
 	_, err = fmt.Fprint(e.stdout, u.text())
 	return exitOK, err
 }
@@ -73,6 +77,9 @@ func runServiceInstall(e *env, args []string) (int, error) {
 	u, err := planned(fs, user, args)
 	if err != nil {
 		return exitUsage, err
+	}
+	if len(u.hidden) > 0 {
+		return exitUsage, misuse(fs, "%s", strings.Join(u.hidden, "; "))
 	}
 	s, err := u.service()
 	if err != nil {
@@ -162,7 +169,8 @@ type serviceUnit struct {
 	user    string   // empty: one that the system invents
 	writes  []string // folders that it has to write in
 	reloads bool
-	low     bool // a port below 1024
+	low     bool     // a port below 1024
+	hidden  []string // files that it would not find, with the words for it
 }
 
 // newUnit makes a service of flags of serve. They are checked as serve does, and their files named in
@@ -180,11 +188,13 @@ func newUnit(args []string, user string) (serviceUnit, error) {
 	if u.program, err = os.Executable(); err != nil {
 		return u, err
 	}
+	u.see(u.program, "the program")
 	for _, name := range []string{"db", "config", "key-file", "provisioning-cert", "script", "web-cert", "web-key", "log"} {
 		f := fs.Lookup(name)
 		if v := f.Value.String(); v != "" && !strings.Contains(v, "://") {
 			if v, err = filepath.Abs(v); err == nil {
 				err = fs.Set(name, v)
+				u.see(v, "--"+name)
 			}
 			if err != nil {
 				return u, err
@@ -219,12 +229,27 @@ func newUnit(args []string, user string) (serviceUnit, error) {
 		u.low = u.low || len(port) > 0 && len(port) < 4 || port == "1023"
 	}
 	fs.Visit(func(f *flag.Flag) { u.args = append(u.args, "--"+f.Name+"="+f.Value.String()) })
+	if target, err := url.Parse(*db.db); err == nil && target.User != nil {
+		if _, has := target.User.Password(); has {
+			return u, errors.New("a password in --db would stand in the unit, which everybody can read: leave it out, and put PGPASSWORD=... into /etc/amtmedic/serve.env with mode 0600")
+		}
+	}
 	for _, a := range u.args {
 		if strings.ContainsAny(a, "\n\r\x00") || strings.Contains(a, "{{") {
 			return u, fmt.Errorf("%q cannot stand in a service", plain(a))
 		}
 	}
 	return u, nil
+}
+
+// see notes a file that the service would not find: its unit hides the homes of people and the folders
+// for temporary files.
+func (u *serviceUnit) see(path, what string) {
+	for _, dir := range []string{"/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"} {
+		if runtime.GOOS == "linux" && strings.HasPrefix(path, dir) {
+			u.hidden = append(u.hidden, fmt.Sprintf("%s: %s is hidden from the service; /usr/local/bin, /etc and %s are not", what, plain(path), stateDir))
+		}
+	}
 }
 
 // service gives the service to the system's manager.

@@ -25,15 +25,19 @@ func TestServiceUnit(t *testing.T) {
 	for name, args := range map[string][]string{
 		"plain":  {"service", "print"},
 		"quoted": {"service", "print", "--user", "root", "--", "--db", filepath.Join(dir, `a $b %c "d"`, "core.db"), "--listen", "127.0.0.1:80"},
-		"config": {"service", "print", "--", "--config", filepath.Join(dir, "serve.conf")},
+		"config": {"service", "print", "--", "--config", "/etc/amtmedic/serve.conf"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			unit := amtmedic(t, 0, args...)
+			out, err := exec.Command("amtmedic", args...).Output() // notes go to standard error
+			if err != nil {
+				t.Fatal(err)
+			}
+			unit := string(out)
 			file := filepath.Join(t.TempDir(), "amtmedic.service")
 			if err := os.WriteFile(file, []byte(unit), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			out, err := exec.Command(bin, "verify", "--man=no", file).CombinedOutput()
+			out, err = exec.Command(bin, "verify", "--man=no", file).CombinedOutput()
 			if err != nil || strings.Contains(string(out), "amtmedic.service:") {
 				t.Errorf("systemd says %v: %s\n%s", err, out, unit)
 			}
@@ -48,12 +52,23 @@ func TestServiceUnit(t *testing.T) {
 func TestServiceRefusals(t *testing.T) {
 	for _, args := range [][]string{
 		{"--", "--sessions", "0"}, {"--", "--nothing"}, {"--", "core.db"}, {"--", "--listen", "nowhere"}, {"--", "--db", "/srv/core.db"}, {"--", "--script", "/x{{y}}"},
+		{"--", "--db", "postgres://core:s3cret@127.0.0.1/db", "--key-file", "/etc/amtmedic/k"},
 	} {
 		if runtime.GOOS != "linux" && strings.Contains(args[len(args)-1], "/srv") {
 			continue
 		}
-		amtmedic(t, 2, append([]string{"service", "print"}, args...)...)
+		if out := amtmedic(t, 2, append([]string{"service", "print"}, args...)...); strings.Contains(out, "s3cret") {
+			t.Error(out)
+		}
 	}
+}
+
+// A service that would not find its files is not installed.
+func TestServiceHidden(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems hide nothing")
+	}
+	want(t, amtmedic(t, 2, "service", "install", "--yes", "--", "--config", "/var/tmp/serve.conf"), "--config: /var/tmp/serve.conf is hidden")
 }
 
 // Words of a unit mean what was said.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"amtmedic/amt"
+	"amtmedic/amt/store"
 )
 
 // flags makes a flag set that prints usage to standard error through report, not by itself.
@@ -79,6 +80,9 @@ func report(e *env, code int, err error) int {
 	}
 	if code == exitOK {
 		code = exitFound
+	}
+	if code == exitFound && errors.Is(err, store.ErrNoDatabase) {
+		code = exitUsage // input that cannot be read
 	}
 	return code
 }

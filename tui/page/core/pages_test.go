@@ -252,19 +252,19 @@ func TestLog(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	path := copied(t)
-	d := drive(t, path, "settings").want("tls_mode", "off", "Profiles", "default")
-	d.keys("down", "down", "enter").want("Change a setting", "may be    script, db", "is now    script")
-	d.keys("type:maybe", "enter").want(`"maybe" is none of script, db`)
+	d := drive(t, path, "settings").want("tls_mode", "off", "maintain_clock_days", "default")
+	d.keys("down", "down", "down", "down", "down", "down", "enter").want("Change a setting", "may be    script, db", "is now    script")
+	d.keys("type:maybe", "enter").want("params_from is one of script, db")
 	for range 5 {
 		d.keys("backspace")
 	}
 	d.keys("type:db", "enter").want("from      script", "to        db", "undo").keys("type:yes", "enter").want("✓ done: params_from is db").keys("enter")
 	d.again()
-	if c := d.selected(); !strings.Contains(c, "params_from       db") {
+	if c := d.selected(); !strings.Contains(c, "params_from             db") {
 		t.Errorf("after the change: %s", c)
 	}
-	d.keys("down", "down", "down", "enter").want("tls_mode", "It is not changed by hand").keys("esc")
-	d.keys("up", "enter", "type:-1", "enter").want("no whole number")
+	d.keys("down", "down", "down", "down", "enter").want("tls_mode", "It is not changed by hand").keys("esc")
+	d.keys("up", "enter", "type:-1", "enter").want("retry_s is a whole number from 1")
 }
 
 // What is selected stays selected, in its line, while a server works on the database.

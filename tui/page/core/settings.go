@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -21,32 +20,10 @@ import (
 	"amtmedic/tui/theme"
 )
 
-// setting is what is known of a row of csti_configuration.
-type setting struct {
-	meaning string
-	values  []string // what it may be; empty is anything that check takes
-	check   func(s string) error
-	follows bool // it is set by something else only
-}
-
-// known are the settings that every server has.
-var known = map[string]setting{
-	"default_profile": {meaning: "the profile of a client whose row in the UUID map names none"},
-	"hello_port":      {meaning: "the TCP port to which clients send their hello; firmware sends to 9971", check: number(1, 65535)},
-	"params_from":     {meaning: "where the name and the profile of a client come from: the properties script, or the database only", values: []string{"script", "db"}},
-	"rcfg_enabled":    {meaning: "whether clients may be set up by Remote Configuration, with certificates instead of a PID", values: []string{"true", "false"}},
-	"retry_s":         {meaning: "seconds after which a delayed entry is looked at again", check: number(0, 1<<31-1)},
-	"tls_mode":        {meaning: "TLS of AMT management: off, server or mutual. It follows the default profile; the web directory has https exactly when it is not off", follows: true},
-	"uuid_policy":     {meaning: "which clients are taken: any that says hello, or only those in the UUID map", values: []string{"any", "imported-only"}},
-}
-
-func number(from, to int) func(s string) error {
-	return func(s string) error {
-		if n, err := strconv.Atoi(s); err != nil || n < from || n > to {
-			return fmt.Errorf("%q is no whole number from %d to %d", s, from, to)
-		}
-		return nil
-	}
+// meaning tells what a setting is for.
+func meaning(name string) string {
+	s, _ := store.FindSetting(name)
+	return s.Meaning
 }
 
 // settings is the page of the configuration and the profiles.
@@ -149,7 +126,8 @@ func (s *settings) click(line int) tea.Cmd {
 // values gives what a setting may be; nil when that is not a list.
 func (s *settings) values(name string) []string {
 	if name != "default_profile" {
-		return known[name].values
+		k, _ := store.FindSetting(name)
+		return k.Values
 	}
 	var names []string
 	for _, p := range s.has.profiles {
@@ -160,14 +138,15 @@ func (s *settings) values(name string) []string {
 
 // askValue asks for the new value of a setting.
 func (s *settings) askValue(name string) *ask {
-	k, values, is := known[name], s.values(name), s.has.config[name]
+	k, _ := store.FindSetting(name)
+	values, is := s.values(name), s.has.config[name]
 	rows := []askRow{{"setting", name}, {"is now", dash(is)}}
-	if k.meaning != "" {
-		rows = append(rows, askRow{"means", k.meaning})
+	if k.Meaning != "" {
+		rows = append(rows, askRow{"means", k.Meaning})
 	}
 	a := &ask{p: s.p, title: "Change a setting of the server", label: "new value"}
 	switch {
-	case k.follows:
+	case k.Follows:
 		a.rows = append(rows, askRow{"to change", "make another profile the default one, or import it anew: amtmedic profiles import"})
 		a.only = "It is not changed by hand."
 		return a
@@ -192,11 +171,9 @@ func (s *settings) askValue(name string) *ask {
 		case v == is:
 			return errors.New("that is its value already")
 		case len(values) > 0 && !slices.Contains(values, v):
-			return fmt.Errorf("%q is none of %s", v, strings.Join(values, ", "))
-		case k.check != nil:
-			return k.check(v)
+			return fmt.Errorf("%s is one of %s", name, strings.Join(values, ", "))
 		}
-		return nil
+		return k.Check(v)
 	}
 	a.run = func(_ context.Context, v string) reply {
 		if name == "default_profile" {
@@ -211,7 +188,7 @@ func (s *settings) askValue(name string) *ask {
 func (s *settings) askChange(name, value string) *ask {
 	old := dash(s.has.config[name])
 	return s.p.confirm("Change a setting of the server", []askRow{
-		{"setting", name}, {"from", old}, {"to", value}, {"means", dash(known[name].meaning)},
+		{"setting", name}, {"from", old}, {"to", value}, {"means", dash(meaning(name))},
 		{"changes", "one row of csti_configuration; a server that runs may read it only when it starts again"},
 		{"undo", "set it to " + old + " again"},
 	}, func(ctx context.Context) reply {
@@ -230,7 +207,7 @@ func (s *settings) askDefault(name string) *ask {
 		}
 	}
 	rows = append(rows,
-		askRow{"means", known["default_profile"].meaning},
+		askRow{"means", meaning("default_profile")},
 		askRow{"changes", "default_profile of csti_configuration, and tls_mode, which follows it; clients that are provisioned stay as they are"},
 		askRow{"mind", "https of the web directory has to follow tls_mode, which is now " + dash(s.has.config["tls_mode"])},
 		askRow{"undo", "make " + old + " the default one again"})
@@ -366,7 +343,7 @@ func (s *settings) line(i int, on bool, w int) string {
 	left, middle, right := "", "", ""
 	if i < len(s.has.names) {
 		left = s.has.names[i]
-		middle, right = s.has.config[left], known[left].meaning
+		middle, right = s.has.config[left], meaning(left)
 	} else {
 		row := s.has.profiles[i-len(s.has.names)]
 		if left = row.Name; row.Default {
@@ -374,11 +351,11 @@ func (s *settings) line(i int, on bool, w int) string {
 		}
 		right = bodyWords(row.Body)
 	}
-	head := text.Fit(s.p.hide(left), 18) + text.Fit(s.p.hide(middle), 16)
+	head := text.Fit(s.p.hide(left), 24) + text.Fit(s.p.hide(middle), 16)
 	if on {
 		head = s.p.env.Paint(theme.Selected, head)
 	}
-	return head + s.p.env.Paint(theme.Muted, text.Cut(s.p.hide(right), max(0, w-39)))
+	return head + s.p.env.Paint(theme.Muted, text.Cut(s.p.hide(right), max(0, w-45)))
 }
 
 // detail shows the selected row in full.
@@ -392,7 +369,7 @@ func (s *settings) detail(w, h int) []string {
 	var fields []field
 	switch {
 	case name != "":
-		fields = []field{{name, dash(s.p.hide(s.has.config[name])), theme.Plain}, {"may be", s.p.hide(strings.Join(s.values(name), ", ")), theme.Plain}, {"", known[name].meaning, theme.Muted}}
+		fields = []field{{name, dash(s.p.hide(s.has.config[name])), theme.Plain}, {"may be", s.p.hide(strings.Join(s.values(name), ", ")), theme.Plain}, {"", meaning(name), theme.Muted}}
 	case profile != nil:
 		fields = []field{{"profile", s.p.hide(profile.Name), theme.Plain}, {"provisioned with it", several(profile.Clients, "client"), theme.Plain},
 			{"named in the UUID map", several(profile.Mapped, "time"), theme.Plain}, {"", s.p.hide(bodyWords(profile.Body)), theme.Muted}}
