@@ -16,7 +16,7 @@ import (
 
 // answerTime is how long the PC's firmware thinks about one request: a setup of some seconds, as on
 // site, which a person can follow.
-const answerTime = 120 * time.Millisecond
+const answerTime = 60 * time.Millisecond
 
 // firmware is what the PC answers at its own ports while it is set up and afterwards: TLS with its
 // pair, log-in, WS-Man. It implements front.Host. Its clock is that of this machine: the world's one
