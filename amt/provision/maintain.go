@@ -129,7 +129,7 @@ func (m *Maintainer) clock(ctx context.Context, s *maintained) (store.Maintained
 	if err != nil {
 		return store.Maintained{}, refusalOf(err)
 	}
-	off := before.Sub(time.Now()).Round(time.Second)
+	off := time.Until(before).Round(time.Second)
 	if err := s.d.SetClock(ctx, time.Now); err != nil {
 		return store.Maintained{}, refusalOf(err)
 	}
@@ -137,7 +137,7 @@ func (m *Maintainer) clock(ctx context.Context, s *maintained) (store.Maintained
 	if err != nil {
 		return store.Maintained{}, refusalOf(err)
 	}
-	return store.Maintained{Text: fmt.Sprintf("was off by %v, is off by %v", off, after.Sub(time.Now()).Round(time.Second))}, nil
+	return store.Maintained{Text: fmt.Sprintf("was off by %v, is off by %v", off, time.Until(after).Round(time.Second))}, nil
 }
 
 // password gives the administrator a new one, by the rule of the profile. It is stored before it is

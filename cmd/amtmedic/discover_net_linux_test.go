@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,6 +66,9 @@ func TestDiscoverGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows, err := csv.NewReader(bytes.NewReader(out)).ReadAll()
+	if len(rows) == 3 { // in the order of answers
+		slices.SortFunc(rows[1:], func(a, b []string) int { return len(a[0]) - len(b[0]) })
+	}
 	if err != nil || len(rows) != 3 || rows[0][0] != "host" || rows[1][0] != "127.0.76.2" || rows[2][0] != "127.0.76.250" || rows[2][1] != "7.1.91" {
 		t.Errorf("%v, %v", rows, err)
 	}

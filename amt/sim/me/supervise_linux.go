@@ -37,6 +37,7 @@ var ErrNoSeccomp = errors.New("seccomp user notification is not available")
 
 const (
 	ioctlConnect  = 0xC0104801
+	waitKillable  = 1 << 5     // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 	notifAddFD    = 0x40182103 // SECCOMP_IOCTL_NOTIF_ADDFD
 	bpfLoad       = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
 	bpfEqual      = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
@@ -95,7 +96,12 @@ func filter() (listener int, err error) {
 		{Code: bpfReturn, K: unix.SECCOMP_RET_ALLOW},
 	}
 	f := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
-	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&f)))
+	// A call that we were told of must not be taken back by a signal and made again: the second one would
+	// find its end gone. Linux before 5.19 does not know that flag.
+	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|waitKillable, uintptr(unsafe.Pointer(&f)))
+	if errno == unix.EINVAL {
+		fd, _, errno = unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&f)))
+	}
 	runtime.KeepAlive(prog)
 	if errno != 0 {
 		return -1, errno
