@@ -27,6 +27,8 @@ type Device struct {
 	// Spoil changes an answer on its way; ok false gives none at all. nil leaves all as they are.
 	Spoil func(answer []byte) (spoilt []byte, ok bool)
 
+	serving sync.WaitGroup // what answers messages: each ends when the program closes its end
+
 	mu    sync.Mutex
 	ends  map[uint64]int // our end of a socket, by the program's descriptor
 	tries int
@@ -69,7 +71,7 @@ func (d *Device) Start(cmd *exec.Cmd) (wait func() error, err error) {
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() { defer close(stopped); d.answer(m.listener, stop) }()
-	end := func() { close(stop); <-stopped; _ = unix.Close(m.listener); d.closeAll() }
+	end := func() { close(stop); <-stopped; _ = unix.Close(m.listener); d.closeAll(); d.serving.Wait() }
 	if err := <-started; err != nil {
 		end()
 		return nil, err
@@ -138,7 +140,16 @@ func control(fd int, op uintptr, arg unsafe.Pointer) (uintptr, unix.Errno) {
 }
 
 // answer answers every notification until stop.
+//
+// The calls on the listener must not be interrupted: one that the kernel makes again after a signal finds
+// its work done, and reports it as an error. The thread, which takes no signals, ends with the goroutine.
 func (d *Device) answer(listener int, stop chan struct{}) {
+	runtime.LockOSThread()
+	var all unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &all, nil)
 	for {
 		select {
 		case <-stop:
@@ -236,7 +247,7 @@ func (d *Device) connect(n notice, r *reply) {
 		return
 	}
 	r.flags = errorContinue
-	go d.serve(end, guid)
+	d.serving.Go(func() { d.serve(end, guid) })
 }
 
 // serve answers messages until the program closes its end.
