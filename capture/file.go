@@ -115,7 +115,7 @@ func (f *File) Run(ctx context.Context, fn func(*Packet) error) error {
 		}
 		if !p.Link.Known() && !told[p.Link] && len(told) < 16 {
 			told[p.Link] = true
-			f.warn(fmt.Sprintf("packets of link type %d cannot be taken apart and are left out", p.Link))
+			f.warn(fmt.Sprintf("packets of link type %d cannot be taken apart and are left out; capture on Ethernet, or with tcpdump -i any", p.Link))
 		}
 		last = p.Time
 		if err := fn(&p); err != nil {
@@ -155,6 +155,9 @@ func (f *File) explain(ctx context.Context, err error) error {
 		return f.follow.fail
 	case errors.As(err, &cut):
 		f.warn(cut.Error() + "; everything before it was read")
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF): // compressed, and cut before anything of it could be read
+		f.warn(fmt.Sprintf("the compressed file is cut at byte %d; nothing of it could be read", f.count.n.Load()))
 		return nil
 	case err == ErrNotCapture:
 		return &amt.Error{Op: "read capture", Subject: f.name, Err: err,

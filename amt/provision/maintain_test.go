@@ -296,10 +296,13 @@ func TestMaintenanceGivesWay(t *testing.T) {
 	if j := s.job(); j.Maintenance() != store.Unprovision {
 		t.Errorf("the queue has %s", j.Maintenance())
 	}
-	again := store.Pair{PID: s.client.Pair.PID, PPS: s.client.Pair.PPS, AdminPassword: s.client.Password}
+	again := store.Pair{PID: s.client.Pair.PID, PPS: s.client.Pair.PPS} // a maker's list has no passwords
 	_, err = s.st.ImportKeys(ctx, []store.Pair{again})
 	s.must(err)
 	if row, _, err := s.st.PID(ctx, again.PID); err != nil || !row.Used || row.UUID != s.client.UUID {
 		t.Errorf("after the second import: %+v, %v", row, err)
+	}
+	if kept, _, err := s.st.Key(ctx, again.PID); err != nil || !kept.AdminPassword.Equal(s.client.Password) {
+		t.Errorf("the second import took the password away: %v", err)
 	}
 }

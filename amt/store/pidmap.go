@@ -148,7 +148,8 @@ func (s *Store) importKey(t *tx, p Pair, sum *KeyImport) error {
 	now := s.now().UnixMicro()
 	if err := t.exec(`INSERT INTO csti_pid_map (id, pid, pps, current_password, admin_password, used, uuid, updated_us)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET pid=excluded.pid, pps=excluded.pps,
-		current_password=excluded.current_password, admin_password=excluded.admin_password,
+		current_password=CASE WHEN csti_pid_map.pid=excluded.pid THEN coalesce(excluded.current_password, csti_pid_map.current_password) ELSE excluded.current_password END,
+		admin_password=CASE WHEN csti_pid_map.pid=excluded.pid THEN coalesce(excluded.admin_password, csti_pid_map.admin_password) ELSE excluded.admin_password END,
 		used=CASE WHEN csti_pid_map.pid=excluded.pid AND csti_pid_map.used=1 THEN 1 ELSE excluded.used END,
 		uuid=CASE WHEN csti_pid_map.pid=excluded.pid THEN coalesce(excluded.uuid, csti_pid_map.uuid) ELSE excluded.uuid END, updated_us=excluded.updated_us`,
 		p.ID, string(p.PID), cells[0], cells[1], cells[2], p.Used, uuid, now); err != nil {
