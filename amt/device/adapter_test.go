@@ -35,6 +35,7 @@ type replay struct {
 // the file itself names.
 func newReplay(t *testing.T, over map[string]string) *replay {
 	t.Helper()
+	recorded(t, "amt", "general", "get.xml") // without the recorded answers the test is skipped here, not in the server
 	r := &replay{files: map[string]string{}}
 	for class, dir := range map[string]string{
 		wsman.ClassGeneral: "amt/general", wsman.ClassSetup: "amt/setupandconfiguration", wsman.ClassAuthority: "amt/authorization",
