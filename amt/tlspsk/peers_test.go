@@ -3,6 +3,7 @@ package tlspsk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -207,6 +209,10 @@ func gnutlsServer(t testing.TB, priority string, args ...string) *peer {
 func dial(t testing.TB, addr string, cfg *Config) (*Conn, error) {
 	t.Helper()
 	raw, err := net.DialTimeout("tcp", addr, peerWait)
+	// A server that listens on IPv6 may not have come to IPv4 yet.
+	for end := time.Now().Add(peerWait); errors.Is(err, syscall.ECONNREFUSED) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		raw, err = net.DialTimeout("tcp", addr, peerWait)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
