@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -37,7 +38,7 @@ func readSettings(r io.Reader) ([]configLine, error) {
 		name, value, ok := strings.Cut(line, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 		if !ok {
-			return nil, fmt.Errorf("line %d: %q is not name = value", n, plain(line))
+			return nil, fmt.Errorf(`line %d: it is not name = value`, n) // it may hold a password: it is not repeated
 		}
 		if i := slices.IndexFunc(out, func(s configLine) bool { return s.name == name }); i >= 0 {
 			return nil, fmt.Errorf("line %d: %s is set in line %d already", n, plain(name), out[i].line)
@@ -47,6 +48,9 @@ func readSettings(r io.Reader) ([]configLine, error) {
 	return out, sc.Err()
 }
 
+// settingName is what the names of flags look like.
+var settingName = regexp.MustCompile(`^[a-z][a-z-]*$`)
+
 // applyConfig sets the flags of serve that the command line leaves open from the file that --config
 // names: their names are those of the flags, without dashes before them.
 func applyConfig(e *env, fs *flag.FlagSet, path string) error {
@@ -55,7 +59,7 @@ func applyConfig(e *env, fs *flag.FlagSet, path string) error {
 	}
 	text, err := readInput(e, path)
 	if err != nil {
-		return fail(err)
+		return &amt.Error{Op: "serve", Subject: "--config " + plain(path), Err: err}
 	}
 	settings, err := readSettings(bytes.NewReader(text))
 	if err != nil {
@@ -65,7 +69,11 @@ func applyConfig(e *env, fs *flag.FlagSet, path string) error {
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for _, s := range settings {
 		if s.name == "config" || fs.Lookup(s.name) == nil {
-			return fail(fmt.Errorf("line %d: %s is no setting of serve", s.line, plain(s.name)))
+			name := s.name
+			if !settingName.MatchString(name) {
+				name = "this" // a URL with a password, perhaps
+			}
+			return fail(fmt.Errorf("line %d: %s is no setting of serve", s.line, name))
 		}
 		if given[s.name] {
 			continue

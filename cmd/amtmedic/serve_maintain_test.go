@@ -93,6 +93,10 @@ func TestServeConfig(t *testing.T) {
 	amtmedic(t, 2, "serve", "--config", file, "--db", filepath.Join(dir, "core.db"))
 	write("port = 1\n")
 	amtmedic(t, 2, "serve", "--config", file, "--db", filepath.Join(dir, "core.db"))
+	write("postgres://core:s3cret@127.0.0.1/db?sslmode=disable\n")
+	if out := amtmedic(t, 2, "serve", "--config", file, "--db", filepath.Join(dir, "core.db")); strings.Contains(out, "s3cret") {
+		t.Error(out)
+	}
 	write("log-level = loud\n")
 	amtmedic(t, 2, "serve", "--config", file, "--db", filepath.Join(dir, "core.db"))
 
@@ -115,5 +119,13 @@ func hup(t *testing.T, s *server) {
 	t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A line that is no setting may hold a password: the error names its number only.
+func TestConfigLineIsNotRepeated(t *testing.T) {
+	_, err := readSettings(strings.NewReader("sessions = 5\npostgres://core:s3cret@db\n"))
+	if err == nil || !strings.Contains(err.Error(), "line 2") || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("the error is %v", err)
 	}
 }
