@@ -31,7 +31,13 @@ func isolated(t *testing.T, f func(t *testing.T)) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			isolated(t, f) // the first thread, which cannot end, waits here meanwhile
+			runtime.UnlockOSThread()
+			return
+		}
+		// never unlocked: the thread ends with the goroutine
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			lack(t, "no network namespace: "+err.Error())
 		}

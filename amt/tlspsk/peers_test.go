@@ -164,9 +164,9 @@ func awaitPort(t testing.TB, p *peer) {
 		want = fmt.Sprintf(":%04X ", n)
 	}
 	for end := time.Now().Add(peerWait); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		for _, name := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
 			table, err := os.ReadFile(name)
-			if err != nil && name == "/proc/net/tcp" {
+			if err != nil && strings.HasSuffix(name, "tcp") {
 				time.Sleep(time.Second) // no such table on this system
 				return
 			}

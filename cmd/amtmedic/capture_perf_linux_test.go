@@ -27,11 +27,8 @@ import (
 func inNamespace(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	needsCapture(t)
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		var err error
-		defer func() { done <- err }() // also when f gives up
+	var err error
+	onThread(func() {
 		err = unix.Unshare(unix.CLONE_NEWNET)
 		for _, c := range []string{"link set lo up", "link add va type veth peer name vb", "link set va up", "link set vb up"} {
 			if err != nil {
@@ -45,10 +42,27 @@ func inNamespace(t *testing.T, f func(t *testing.T)) {
 		if err == nil {
 			f(t)
 		}
-	}()
-	if err := <-done; err != nil {
+	})
+	if err != nil {
 		t.Fatalf("no network of its own: %v", err)
 	}
+}
+
+// onThread runs f on a thread that ends with it and is not the first one: that one cannot end, and
+// /proc/self speaks of its network ever after.
+func onThread(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done) // also when f gives up
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			onThread(f) // the first thread waits here meanwhile
+			runtime.UnlockOSThread()
+			return
+		}
+		f() // never unlocked
+	}()
+	<-done
 }
 
 // frameFlood sends frames out of an interface as fast as it can, in batches, past the queue of the system.

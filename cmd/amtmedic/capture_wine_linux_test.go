@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -203,11 +202,9 @@ func wineLibrary(t *testing.T, w wine, program string) {
 }
 
 // helloInside says a hello on loopback in the network namespace of a process.
-func helloInside(pid int) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		done <- func() error {
+func helloInside(pid int) (err error) {
+	onThread(func() {
+		err = func() error {
 			ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/net", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 			if err != nil {
 				return err
@@ -235,6 +232,6 @@ func helloInside(pid int) error {
 			_, err = io.WriteString(c, "\x00\x00\x02\x00\x03\x00\x00\x00DELLX\x00\x109\x80Y\xb7\xc0OKZ14KRG65QT")
 			return err
 		}()
-	}()
-	return <-done
+	})
+	return err
 }

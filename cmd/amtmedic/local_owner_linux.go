@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// listenOwner gives the user who listens on a TCP port of this computer, by /proc/net; ok is false when
+// listenOwner gives the user who listens on a TCP port of this computer, by the kernel's table; ok is false when
 // nobody does or the system does not tell.
 func listenOwner(port int) (uid int, ok bool) {
-	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	// /proc/net is the network of the program's first thread, which may have been given another.
+	for _, name := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
 		f, err := os.Open(name)
 		if err != nil {
 			continue

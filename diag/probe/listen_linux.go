@@ -19,7 +19,8 @@ const listenLimit = 5 * time.Second
 // of other users are left out without the right to look into them.
 func listeners(ctx context.Context, port uint16, service []string) ([]netip.AddrPort, string, error) {
 	var all []socket
-	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	// /proc/net is the network of the program's first thread, which may have been given another.
+	for _, file := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			if filepath.Base(file) == "tcp6" && os.IsNotExist(err) {
