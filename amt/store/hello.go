@@ -32,7 +32,7 @@ const (
 	Waiting  Action = "waiting"  // it was queued already; counters only
 	Again    Action = "again"    // a worker is at it; it will look again
 	Delayed  Action = "delayed"  // no key for its PID; Outcome.Reason tells
-	Kept     Action = "kept"     // unknown version: the client is noted, nothing is queued
+	Kept     Action = "kept"     // unknown version, or a retired client: the client is noted, nothing is queued
 )
 
 // Outcome tells what RecordHello did.
@@ -87,6 +87,8 @@ type recording struct {
 	uuid string
 	now  int64
 	out  Outcome
+
+	retired bool // its client is out of service
 }
 
 func (r *recording) run() error {
@@ -98,6 +100,9 @@ func (r *recording) run() error {
 
 // decide does what follows after the device row was touched.
 func (r *recording) decide() error {
+	if r.retired {
+		return r.keepRetired()
+	}
 	if r.h.Version != 2 && r.h.Version != 3 {
 		r.out.Action = Kept
 		return r.log("hello-version", SeverityWarning, fmt.Sprintf("hello of version %d: only its UUID can be read", r.h.Version))
@@ -116,9 +121,26 @@ func (r *recording) decide() error {
 	return r.queue()
 }
 
+// ReasonRetired is why a hello of a retired client queues nothing. It stands in last_error of its row.
+const ReasonRetired = "retired: the client is out of service"
+
+// keepRetired leaves the client as it is. The first hello since it was retired is logged, with what puts
+// it into service again, and then one of many.
+func (r *recording) keepRetired() error {
+	r.out.Action, r.out.Reason = Kept, ReasonRetired
+	first, err := r.t.execN(`UPDATE csti_amts SET last_error=?1 WHERE uuid=?2 AND coalesce(last_error, '')<>?1`, ReasonRetired, r.uuid)
+	if err != nil || first == 0 && !r.worthLogging() {
+		return err
+	}
+	r.out.Logged = true
+	return r.t.log(r.now, r.uuid, SeverityWarning, "hello-retired", r.words()+", not queued: the client is retired; \"amtmedic fleet reuse "+
+		r.uuid+" FQDN\" puts it into service again")
+}
+
 // touchAgain ends the statement that writes a device row: the row may be there.
 const touchAgain = ` ON CONFLICT (uuid) DO UPDATE SET ip=excluded.ip, pid=coalesce(excluded.pid, csti_amts.pid), hello_version=excluded.hello_version,
-	last_hello_us=excluded.last_hello_us, hellos=csti_amts.hellos+1 RETURNING uuid, hellos`
+	last_hello_us=excluded.last_hello_us, hellos=csti_amts.hellos+1
+	RETURNING uuid, hellos, CASE WHEN retired_us IS NULL THEN 0 ELSE 1 END`
 
 // pid is the value of the column: NULL unless the hello has one.
 func (r *recording) pid() any {
@@ -132,7 +154,7 @@ func (r *recording) pid() any {
 func (r *recording) touchClient() error {
 	err := r.t.row(`INSERT INTO csti_amts (uuid, ip, pid, hello_version, first_hello_us, last_hello_us, changed_us)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)`+touchAgain,
-		[]any{r.uuid, r.h.From.Addr().Unmap().WithZone("").String(), r.pid(), int(r.h.Version), r.now}, &r.uuid, &r.out.Hellos)
+		[]any{r.uuid, r.h.From.Addr().Unmap().WithZone("").String(), r.pid(), int(r.h.Version), r.now}, &r.uuid, &r.out.Hellos, &r.retired)
 	r.out.New = r.out.Hellos == 1
 	return err
 }
@@ -245,4 +267,4 @@ func (r *recording) words() string {
 }
 
 var actionWords = map[Action]string{Queued: "queued", Promoted: "delayed entry promoted to the queue",
-	Waiting: "queued already", Again: "a worker is at it"}
+	Waiting: "queued already", Again: "a worker is at it", Kept: "kept"}

@@ -27,6 +27,8 @@ func (t *tx) recordGroup(group []*recording) error {
 		r.t = t
 		kind, queued := waiting[r.uuid]
 		switch {
+		case r.retired:
+			err = r.decide()
 		case r.h.Version != 3 && (r.h.Version != 2 || !pids[string(r.h.PID)]):
 			err = r.decide()
 		case r.out.New:
@@ -65,10 +67,12 @@ func (t *tx) touchClients(group []*recording) error {
 			rows.args(), func(scan func(...any) error) error {
 				var uuid string
 				var hellos int64
-				if err := scan(&uuid, &hellos); err != nil {
+				var retired bool
+				if err := scan(&uuid, &hellos, &retired); err != nil {
 					return err
 				}
 				r := byUUID[uuid]
+				r.retired = retired
 				r.out = Outcome{Hellos: hellos, New: hellos == 1}
 				return nil
 			})

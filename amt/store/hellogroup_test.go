@@ -50,6 +50,15 @@ func TestGroupIsAsOneByOne(t *testing.T) {
 				t.Errorf("round %d, %s: %+v, one by one %+v", round, r.uuid, r.out, want[r.uuid])
 			}
 		}
+		if round == 10 { // some go out of service
+			for _, s := range []*Store{together, single} {
+				if err := s.write(t.Context(), func(x *tx) error {
+					return x.exec(`UPDATE csti_amts SET retired_us=1000 WHERE uuid>'01300000'`)
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 		if round%3 == 0 { // a worker takes some of them, the same ones from both
 			for _, s := range []*Store{together, single} {
 				if err := s.write(t.Context(), func(x *tx) error {

@@ -287,7 +287,7 @@ func (s *Store) Reuse(ctx context.Context, u amt.UUID, fqdn, profile, why string
 			detail = "it was " + l.FQDN
 		}
 		if err := errors.Join(
-			t.exec(`UPDATE csti_amts SET retired_us=NULL, replaced_by=NULL, fqdn=NULL, profile_id=NULL, changed_us=? WHERE uuid=?`, now, u.String()),
+			t.exec(`UPDATE csti_amts SET retired_us=NULL, replaced_by=NULL, last_error=NULL, fqdn=NULL, profile_id=NULL, changed_us=? WHERE uuid=?`, now, u.String()),
 			t.exec(`UPDATE csti_certificates SET revoked_us=?, reason=? WHERE uuid=? AND revoked_us IS NULL`, now, reasonCessation, u.String()),
 			t.history(now, u, EventReused, fqdn, detail+words(why))); err != nil {
 			return err

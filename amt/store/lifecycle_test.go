@@ -149,6 +149,44 @@ func TestRetireAndReuse(t *testing.T) {
 	}
 }
 
+// A hello of a retired client is kept and told, once; nothing is queued, and it stays retired.
+func TestHelloOfRetiredClient(t *testing.T) {
+	now := time.UnixMicro(1e15)
+	s, u := freshAt(t, Options{Now: func() time.Time { now = now.Add(time.Second); return now }}), uuid(t, uuidText)
+	inService(t, s, u, "pc7.corp.example")
+	if err := s.Retire(t.Context(), u, false, ""); err != nil {
+		t.Fatal(err)
+	}
+	for i, h := range []Hello{hello(t, 3, ""), hello(t, 2, goodPID), hello(t, 3, "")} {
+		want := Outcome{Action: Kept, Reason: ReasonRetired, Hellos: int64(i + 2), Logged: i == 0}
+		if got := record(t, s, h); got != want {
+			t.Errorf("hello %d: %+v, want %+v", i, got, want)
+		}
+	}
+	if l, err := s.Life(t.Context(), u); err != nil || l.Retired.IsZero() || l.Entry != "" || !l.Provisioned {
+		t.Errorf("life %+v, %v", l, err)
+	}
+	rows, err := s.Log(t.Context(), u, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []LogRow
+	for _, r := range rows {
+		if r.Code == "hello-retired" {
+			told = append(told, r)
+		}
+	}
+	if len(told) != 1 || told[0].Severity != SeverityWarning || !strings.Contains(told[0].Text, "retired") || !strings.Contains(told[0].Text, "amtmedic fleet reuse "+u.String()+" FQDN") {
+		t.Errorf("log %+v", told)
+	}
+	if _, err := s.Reuse(t.Context(), u, "pc8.corp.example", "", ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := record(t, s, hello(t, 3, "")); got.Action != Queued {
+		t.Errorf("in service again: %+v", got)
+	}
+}
+
 func TestApplyNames(t *testing.T) {
 	s, a, b := fresh(t), uuid(t, uuidText), uuid(t, nextText)
 	first := []NameChange{{UUID: a, FQDN: "a.corp.example", New: true}, {UUID: b, FQDN: "b.corp.example", Profile: "default", New: true}}

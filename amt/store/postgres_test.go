@@ -108,7 +108,7 @@ func TestOnPostgres(t *testing.T) {
 		"keys": TestImportKeys, "map": TestImportMap, "bad request": TestBadRequestFailsAlone, "trim": TestTrimLog, "remove": TestRemoveKey,
 		"profiles": TestProfiles, "TLS mode": TestTLSModeFollows, "authorities": TestAuthorities, "certificates": TestCertificates, "client secrets": TestClientSecrets,
 		"listings": TestListings, "log listing": TestListLog, "settings": TestSetConfig, "promote": TestPromoteNow,
-		"replace": TestReplace, "retire": TestRetireAndReuse, "apply names": TestApplyNames, "fleet": TestFleet, "foreign": TestForeign,
+		"replace": TestReplace, "retire": TestRetireAndReuse, "retired hello": TestHelloOfRetiredClient, "apply names": TestApplyNames, "fleet": TestFleet, "foreign": TestForeign,
 		"tokens": TestTokens, "audit": TestAudit, "observer": TestObserver,
 		"claim": TestClaimGivesEachEntryOnce, "lease": TestLease, "finish": TestFinish, "delay": TestDelay,
 	} {
