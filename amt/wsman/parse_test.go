@@ -102,7 +102,15 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{head + tail, head + "<x a='1'>1</x>" + tail, meshSetMEBx, fault12, fault11, "<a>", "<!DOCTYPE a>"} {
 		f.Add([]byte(s))
 	}
+	for _, s := range awkward {
+		f.Add([]byte(s))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if tree, err := ParseTree(data); err == nil {
+			if theirs, ok := standard(data); !ok || !alike(&tree, &theirs) {
+				t.Fatalf("ours reads %+v, the standard library %v %+v", tree, ok, theirs)
+			}
+		}
 		a, err := Parse(data)
 		if err != nil {
 			var p *ParseError
