@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"amtmedic/amt/store/pgtest"
 )
 
 // 64 producers, each hello a client of its own: durable hellos a second, beside what the disk does by
@@ -22,8 +24,8 @@ func BenchmarkRecordHello(b *testing.B) {
 		ingest(b, s, "SQLite", 4)
 	})
 	b.Run("postgres", func(b *testing.B) {
-		c := startPostgres(b)
-		s, err := Open(b.Context(), c.database(b), Options{KeyFile: filepath.Join(b.TempDir(), "k")})
+		c := pgtest.Start(b)
+		s, err := Open(b.Context(), c.URL(c.Database(b)), Options{KeyFile: filepath.Join(b.TempDir(), "k")})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,10 +26,9 @@ func console(t *testing.T) (target string, query func(string) string) {
 		return strings.TrimSpace(string(out))
 	}
 	if server != nil {
-		target = server.database(t)
-		query = func(s string) string {
-			return run(filepath.Join(server.bin, "psql"), "-h", "127.0.0.1", "-p", server.port, "-U", "core", "-At", "-q", "-c", s, fmt.Sprintf("intelamt%d", server.count))
-		}
+		name := server.Database(t)
+		target = server.URL(name)
+		query = func(s string) string { return strings.TrimSpace(server.Psql(t, name, s)) }
 	} else {
 		bin, err := exec.LookPath("sqlite3")
 		if err != nil {

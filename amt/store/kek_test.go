@@ -35,7 +35,7 @@ func TestDerivation(t *testing.T) {
 func TestPassphrase(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "core.db")
 	if server != nil {
-		target = server.database(t)
+		target = server.URL(server.Database(t))
 	}
 	right, wrong := Options{Passphrase: amt.NewSecret("correct horse")}, Options{Passphrase: amt.NewSecret("wrong horse")}
 	s, err := Open(t.Context(), target, right)

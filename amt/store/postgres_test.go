@@ -1,16 +1,11 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -19,89 +14,15 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/store/pgtest"
 )
 
 // server is the PostgreSQL that fresh makes its databases on; nil is SQLite.
-var server *cluster
-
-// cluster is a PostgreSQL server of Debian's package, started by a test.
-type cluster struct {
-	bin, data, port string
-	run             func(name string, args ...string) *exec.Cmd
-	count           int
-}
-
-// startPostgres makes a cluster that listens on loopback until the test ends.
-func startPostgres(t testing.TB) *cluster {
-	t.Helper()
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-	if len(found) == 0 || runtime.GOOS != "linux" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("PostgreSQL is missing")
-		}
-		t.Skip("PostgreSQL is missing: the shared database was not tried")
-	}
-	dir, err := os.MkdirTemp("", "amtmedic-pg-") // t.TempDir is closed to the account that the server runs as
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	c := &cluster{bin: filepath.Dir(found[len(found)-1]), data: filepath.Join(dir, "data")}
-	c.run = func(name string, args ...string) *exec.Cmd {
-		return exec.Command(filepath.Join(c.bin, name), args...)
-	}
-	if u, err := user.Lookup("postgres"); err == nil && os.Getuid() == 0 { // it refuses to run as root
-		c.run = func(name string, args ...string) *exec.Cmd {
-			return exec.Command("setpriv", append([]string{"--reuid=" + u.Uid, "--regid=" + u.Gid, "--clear-groups", filepath.Join(c.bin, name)}, args...)...)
-		}
-		if out, err := exec.Command("chown", u.Uid, dir).CombinedOutput(); err != nil {
-			t.Fatalf("chown: %v %s", err, out)
-		}
-	}
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, c.port, _ = net.SplitHostPort(ln.Addr().String())
-	_ = ln.Close()
-	c.must(t, "initdb", "-D", c.data, "-U", "core", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
-	c.start(t)
-	t.Cleanup(func() { _ = c.run("pg_ctl", "-D", c.data, "-m", "immediate", "stop").Run() })
-	return c
-}
-
-func (c *cluster) must(t testing.TB, name string, args ...string) {
-	t.Helper()
-	var out bytes.Buffer
-	cmd := c.run(name, args...)
-	cmd.Stdout, cmd.Stderr, cmd.Dir, cmd.WaitDelay = &out, &out, "/", time.Second // the server keeps the pipe open
-	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		t.Fatalf("%s: %v\n%s", name, err, out.Bytes())
-	}
-}
-
-func (c *cluster) start(t testing.TB) {
-	t.Helper()
-	c.must(t, "pg_ctl", "-D", c.data, "-w", "-t", "60", "-l", filepath.Join(filepath.Dir(c.data), "log"),
-		"-o", "-h 127.0.0.1 -p "+c.port+" -k "+filepath.Dir(c.data), "start")
-}
-
-func (c *cluster) url(name string) string {
-	return "postgres://core:sesame@127.0.0.1:" + c.port + "/" + name
-}
-
-// database makes an empty database and gives its URL.
-func (c *cluster) database(t testing.TB) string {
-	t.Helper()
-	c.count++
-	name := fmt.Sprintf("intelamt%d", c.count)
-	c.must(t, "createdb", "-h", "127.0.0.1", "-p", c.port, "-U", "core", name)
-	return c.url(name)
-}
+var server *pgtest.Cluster
 
 // The tests of the tables hold for both databases.
 func TestOnPostgres(t *testing.T) {
-	server = startPostgres(t)
+	server = pgtest.Start(t)
 	defer func() { server = nil }()
 	for name, test := range map[string]func(*testing.T){
 		"unknown PID": TestHelloOfUnknownPIDWaitsForItsKey, "group": TestGroupIsAsOneByOne, "passphrase": TestPassphrase, "actions": TestHelloActions, "one entry": TestOneEntryPerClient,
@@ -124,13 +45,13 @@ func TestOnPostgres(t *testing.T) {
 
 func postgresCauses(t *testing.T) {
 	key := Options{KeyFile: filepath.Join(t.TempDir(), "k")}
-	if _, err := Open(t.Context(), server.url("nonesuch"), key); !errors.Is(err, ErrNotFound) || strings.Contains(err.Error(), "sesame") {
+	if _, err := Open(t.Context(), server.URL("nonesuch"), key); !errors.Is(err, ErrNotFound) || strings.Contains(err.Error(), "sesame") {
 		t.Errorf("no such database: %v", err)
 	}
-	if _, err := OpenExisting(t.Context(), server.database(t), Options{}); !errors.Is(err, ErrNoTable) {
+	if _, err := OpenExisting(t.Context(), server.URL(server.Database(t)), Options{}); !errors.Is(err, ErrNoTable) {
 		t.Errorf("an empty database: %v", err)
 	}
-	target := server.database(t)
+	target := server.URL(server.Database(t))
 	s, err := Open(t.Context(), target, key)
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +79,7 @@ func postgresCauses(t *testing.T) {
 // Several servers on one database: each entry goes to one of them, and a hello of the same client to
 // both leaves one entry.
 func postgresTwoServers(t *testing.T) {
-	target, key := server.database(t), Options{KeyFile: filepath.Join(t.TempDir(), "k")}
+	target, key := server.URL(server.Database(t)), Options{KeyFile: filepath.Join(t.TempDir(), "k")}
 	var all []*Store
 	for range 3 {
 		s, err := Open(t.Context(), target, key)
@@ -246,8 +167,8 @@ func postgresRestart(t *testing.T) {
 	}
 	for range 2 {
 		time.Sleep(300 * time.Millisecond)
-		server.must(t, "pg_ctl", "-D", server.data, "-m", "immediate", "-w", "stop")
-		server.start(t)
+		server.Down(t)
+		server.Up(t)
 	}
 	mu.Lock()
 	before := len(acknowledged)
@@ -280,12 +201,15 @@ func postgresRestart(t *testing.T) {
 
 // psql, which we did not write, reads the tables by the names of SCS.
 func postgresPSQL(t *testing.T) {
-	s := fresh(t)
+	name := server.Database(t)
+	s, err := Open(t.Context(), server.URL(name), Options{KeyFile: filepath.Join(t.TempDir(), "k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
 	record(t, s, hello(t, 2, goodPID))
-	out, err := exec.Command(filepath.Join(server.bin, "psql"), "-h", "127.0.0.1", "-p", server.port, "-U", "core", "-At",
-		"-c", "SELECT uuid, reason FROM csto_delayed_entries", fmt.Sprintf("intelamt%d", server.count)).CombinedOutput()
-	if want := uuidText + "|" + ReasonPIDUnknown + "\n"; err != nil || string(out) != want {
-		t.Errorf("psql says %q, %v", out, err)
+	if got, want := server.Psql(t, name, "SELECT uuid, reason FROM csto_delayed_entries"), uuidText+"|"+ReasonPIDUnknown+"\n"; got != want {
+		t.Errorf("psql says %q", got)
 	}
 }
 

@@ -45,7 +45,7 @@ func freshAt(t *testing.T, o Options) *Store {
 	t.Helper()
 	target := filepath.Join(t.TempDir(), "new", "core.db")
 	if server != nil {
-		target, o.KeyFile = server.database(t), filepath.Join(t.TempDir(), "shared.key")
+		target, o.KeyFile = server.URL(server.Database(t)), filepath.Join(t.TempDir(), "shared.key")
 	}
 	s, err := Open(t.Context(), target, o)
 	if err != nil {
