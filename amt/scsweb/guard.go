@@ -1,6 +1,7 @@
 package scsweb
 
 import (
+	"io"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -32,7 +33,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				panic(f)
 			}
 			s.o.Log.Error("fault in the web service", "fault", f, "path", r.URL.Path, "stack", string(debug.Stack()))
-			http.Error(w, "fault inside the program", http.StatusInternalServerError)
+			h.Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = io.WriteString(w, `{"title":"Internal Server Error","status":500,"detail":"fault inside the program; the log of the server tells more"}`+"\n")
 		}()
 		if r.ContentLength != 0 {
 			w = ending{w}

@@ -92,8 +92,9 @@ func New(o Options) *Server {
 	s := &Server{st: o.Store, o: o, hub: newHub(o.Limits.Streams), failures: newFailures()}
 	s.metrics = newMetrics(o.Store)
 	mux := http.NewServeMux()
-	s.register(mux)
-	s.handler = s.guard(mux)
+	strays := s.strays(s.register(mux), mux)
+	mux.Handle("/", strays)
+	s.handler = s.guard(routed(mux, strays))
 	return s
 }
 
