@@ -80,6 +80,17 @@ var repairs = map[string]repair{
 	"rm-pid-unknown":       importOEM,
 	"rm-fqdn-unresolved":   writeMapping,
 	"rm-fqdn-unresolved-3": addPointer,
+
+	"rm-rcfg-off-on-server":      allowRemote,
+	"rm-cert-missing":            atServer("the service has a certificate", newCertificate, "install the certificate with its private key", "in the store of the account that runs the service"),
+	"rm-cert-no-key":             atServer("certificate and private key are together", newCertificate, "complete the request on the machine that made it", "export both, install them here"),
+	"rm-cert-no-key-2":           atServer("certificate and private key are together", newCertificate, "restore the backup that has the key"),
+	"rm-cert-no-oid":             atServer("the new certificate has the usage", newCertificate, "ask the authority for OID 2.16.840.1.113741.1.2.3", "install the new certificate"),
+	"rm-cert-expired":            atServer("the certificate was renewed", newCertificate, "have the certificate renewed", "install the new one"),
+	"rm-cert-chain-incomplete":   completeChain,
+	"rm-cert-hash-algorithm-2":   atServer("the new certificate has a key of 2048 bits", newCertificate, "request it again with RSA 2048 or longer", "install the new certificate"),
+	"rm-cert-hash-not-in-client": atServer("the certificate is of a known authority", newCertificate, "request it from an authority whose root is built in", "install the new certificate"),
+	"rm-cert-suffix-mismatch":    atServer("the certificate names the client's domain", newCertificate, "request it for provisionserver in the client's domain", "install the new certificate"),
 }
 
 var typePair = []string{"restart the PC, press Ctrl+P", "log in; the factory password must be changed first", "TLS-PSK: type PID and PPS", "read both once more by eye"}

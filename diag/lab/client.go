@@ -10,9 +10,6 @@ import (
 	"amtmedic/diag/probe"
 )
 
-// amtVersion is the firmware of the simulated PC.
-const amtVersion = "3.2.1"
-
 // Client gives the simulated PC.
 func (w *World) Client() flow.Client { return w.pc }
 
@@ -63,7 +60,7 @@ func (m *machine) mebxTakes() (word string, s sim.Screen) {
 func (m *machine) see() map[string]any {
 	s := m.State()
 	seen := map[string]any{
-		"case.method": "psk", "case.expects_setup": true, "client.usb_tried": s.PID != "" && m.keyed() == "usb", "client.sku": "amt",
+		"case.method": m.method, "case.expects_setup": true, "client.usb_tried": s.PID != "" && m.keyed() == "usb", "client.sku": "amt",
 		"client.nic": m.plugged(), "client.wlan": diag.None, "client.amt_version": s.Version.String(), "client.uuid": s.UUID.String(),
 		"client.enabled": s.Enabled, "client.enable_kind": "enabled",
 	}

@@ -54,14 +54,14 @@ func (w *World) startCore() error {
 	if w.firmware != nil {
 		return nil
 	}
-	f, err := newFirmware(w.run, w.pc, w.plan.id.pair.PPS, w.firmwareAddress())
+	f, err := newFirmware(w.run, w.pc, w.plan.id.pair.PPS, w.trusted, w.firmwareAddress())
 	if err != nil {
 		return &amt.Error{Op: "open the ports of the practice PC", Err: err}
 	}
 	w.firmware = f
 	w.running.Go(func() { <-f.ended })
 	worker := provision.NewWorker(w.store, provision.WorkerOptions{Name: "practice", Sessions: 1, Lease: coreLease, Poll: corePoll,
-		Configurer: &provision.Firmware{Dial: w.dial, Settle: coreSettle}, Now: w.clock.now,
+		Configurer: &provision.Firmware{Dial: w.dial, Settle: coreSettle, Certificate: w.present}, Now: w.clock.now,
 		Sources: []provision.PropertySource{provision.FromMap(w.store), provision.FromDNS(w.resolver())}})
 	w.running.Go(func() { _ = worker.Run(w.run) }) // nil at every stop
 	return nil

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -24,7 +25,8 @@ const None = "none"
 // fault breaks one thing of a healthy world.
 type fault struct {
 	id, text string
-	part     string // what it breaks: two faults of one part cannot both be built
+	part     string     // what it breaks: two faults of one part cannot both be built
+	method   amt.Method // of the clients that can have it; empty: any
 	breaks   func(*plan)
 	needs    func() string // nil: it can be built everywhere
 }
@@ -32,15 +34,15 @@ type fault struct {
 // faults lists what can be broken, in the order of the road.
 var faults = []fault{
 	{id: "rc-amt-disabled", text: "AMT is switched off in the BIOS", part: "setup", breaks: func(p *plan) { p.enabled = false }},
-	{id: "rc-not-in-setup-factory", text: "nobody has prepared the client: it is as it came from the factory", part: "setup",
+	{id: "rc-not-in-setup-factory", method: amt.PSK, text: "nobody has prepared the client: it is as it came from the factory", part: "setup",
 		breaks: func(p *plan) { p.prepared, p.mebx = false, mebxFactory }},
-	{id: "rc-not-in-setup-pw-changed", text: "the MEBx password was changed, PID and PPS were not entered", part: "setup",
+	{id: "rc-not-in-setup-pw-changed", method: amt.PSK, text: "the MEBx password was changed, PID and PPS were not entered", part: "setup",
 		breaks: func(p *plan) { p.prepared, p.mebx = false, mebxChanged }},
-	{id: "rc-mebx-lockout", text: "nobody knows the MEBx password", part: "setup",
+	{id: "rc-mebx-lockout", method: amt.PSK, text: "nobody knows the MEBx password", part: "setup",
 		breaks: func(p *plan) { p.prepared, p.mebx = false, mebxLocked }},
 	{id: "rc-hello-expired", text: "the client has sent hellos for its whole window and fell silent", part: "setup",
 		breaks: func(p *plan) { p.expired = true }},
-	{id: "rc-already-provisioned", text: "another server has provisioned the client", part: "setup",
+	{id: "rc-already-provisioned", method: amt.PSK, text: "another server has provisioned the client", part: "setup",
 		breaks: func(p *plan) { p.foreign = true }},
 	{id: "rc-wrong-nic", text: "the cable is in a USB adapter, not in AMT's own port", part: "lease",
 		breaks: func(p *plan) { p.adapter = true }},
@@ -70,9 +72,27 @@ var faults = []fault{
 		breaks: func(p *plan) { p.running = false }},
 	{id: "rc-port-mismatch", text: "the provisioning service listens on another port", part: "service",
 		breaks: func(p *plan) { p.port = amt.HelloPort + 1 }},
-	{id: "rc-pid-unknown", text: "the server has no key for the client's PID", part: "pid",
+	{id: "rc-pid-unknown", method: amt.PSK, text: "the server has no key for the client's PID", part: "pid",
 		breaks: func(p *plan) { p.known, p.keyedBy, p.oemKeys = p.id.spare, "oem", true }},
-	{id: "rc-pid-mistyped", text: "the PID was mistyped so that its check character still fits", part: "pid", breaks: (*plan).mistyped},
+	{id: "rc-pid-mistyped", method: amt.PSK, text: "the PID was mistyped so that its check character still fits", part: "pid", breaks: (*plan).mistyped},
+	{id: "rc-rcfg-off-on-server", method: amt.PKI, text: "Remote Configuration is switched off in the server's settings", part: "allowed",
+		breaks: func(p *plan) { p.set("rcfg_enabled", "false") }},
+	{id: "rc-cert-missing", method: amt.PKI, text: "the server has no provisioning certificate", part: "certificate",
+		breaks: func(p *plan) { p.cert.absent = true }},
+	{id: "rc-cert-no-key", method: amt.PKI, text: "the private key of the provisioning certificate is on another machine", part: "certificate",
+		breaks: func(p *plan) { p.cert.keyless = true }},
+	{id: "rc-cert-no-oid", method: amt.PKI, text: "the authority made an ordinary server certificate, without the provisioning usage", part: "certificate",
+		breaks: func(p *plan) { p.cert.ordinary = true }},
+	{id: "rc-cert-expired", method: amt.PKI, text: "the time of the provisioning certificate has run out", part: "certificate",
+		breaks: func(p *plan) { p.cert.over = true }},
+	{id: "rc-cert-chain-incomplete", method: amt.PKI, text: "the authority between certificate and root is not installed on the server", part: "certificate",
+		breaks: func(p *plan) { p.cert.unlinked = true }},
+	{id: "rc-cert-hash-algorithm", method: amt.PKI, text: "the key of the certificate is too short for this firmware", part: "certificate",
+		breaks: func(p *plan) { p.cert.weak, p.amt = true, newVersion }},
+	{id: "rc-cert-hash-not-in-client", method: amt.PKI, text: "the firmware does not know the root of the certificate", part: "certificate",
+		breaks: func(p *plan) { p.cert.foreign = true }},
+	{id: "rc-cert-suffix-mismatch", method: amt.PKI, text: "the certificate is for another domain than the client's", part: "certificate",
+		breaks: func(p *plan) { p.cert.elsewhere = "branch.example" }},
 	{id: "rc-fqdn-unresolved", text: "nothing tells the server the client's name", part: "map",
 		breaks: func(p *plan) { p.mapped, p.pointer = amt.UUID{}, false }},
 }
@@ -159,8 +179,18 @@ func (e *Contradiction) Error() string {
 	return fmt.Sprintf("%s and %s contradict each other: one world cannot have both", e.A, e.B)
 }
 
-// pick finds the faults of these ids. "none" names nothing; the same id twice counts once.
-func pick(ids []string) ([]fault, error) {
+// set notes a setting of the server that differs from its default.
+func (p *plan) set(name, value string) {
+	if p.config == nil {
+		p.config = map[string]string{}
+	}
+	p.config[name] = value
+}
+
+// pick finds the faults of these ids, and the method of a client that can have them all. "none" names
+// nothing; the same id twice counts once.
+func pick(ids []string, method amt.Method) ([]fault, amt.Method, error) {
+	by := "a client of method " + string(method)
 	var out []fault
 	for _, id := range ids {
 		i := slices.IndexFunc(faults, func(f fault) bool { return f.id == id })
@@ -168,13 +198,20 @@ func pick(ids []string) ([]fault, error) {
 		case id == None, slices.ContainsFunc(out, func(f fault) bool { return f.id == id }):
 			continue
 		case i < 0:
-			return nil, &UnknownFault{id, Near(id)}
+			return nil, "", &UnknownFault{id, Near(id)}
 		}
 		f := faults[i]
 		for _, o := range out {
 			if o.part == f.part {
-				return nil, &Contradiction{o.id, f.id}
+				return nil, "", &Contradiction{o.id, f.id}
 			}
+		}
+		switch {
+		case f.method == "":
+		case method == "":
+			method, by = f.method, f.id
+		case method != f.method:
+			return nil, "", &Contradiction{by, f.id}
 		}
 		out = append(out, f)
 	}
@@ -183,11 +220,11 @@ func pick(ids []string) ([]fault, error) {
 			continue
 		}
 		if n := f.needs(); n != "" {
-			return nil, &Unavailable{f.id, n}
+			return nil, "", &Unavailable{f.id, n}
 		}
 	}
 	slices.SortFunc(out, func(a, b fault) int { return order(a.id) - order(b.id) })
-	return out, nil
+	return out, cmp.Or(method, amt.PSK), nil
 }
 
 func order(id string) int { return slices.IndexFunc(faults, func(f fault) bool { return f.id == id }) }

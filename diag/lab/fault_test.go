@@ -46,6 +46,15 @@ var decisive = map[string][]string{
 	"rc-port-mismatch":           {`srv.amtconfig running`, `srv.listen ["S:9972"]`, `net.9971 refused`},
 	"rc-pid-unknown":             {`wire.server.hello {"pid":"P"}`, `db.pid_map none`, `db.pid_near []`, `db.delayed {"reason":"rc-pid-unknown: failed to find PID mapping"}`, `keys.oem_has_pid true`},
 	"rc-pid-mistyped":            {`db.pid_map none`, `db.pid_near ["P"]`, `client.keyed_by hand`, `db.queue none`},
+	"rc-rcfg-off-on-server":      {`wire.server.hello {"version":3,"problems":[]}`, `srv.rcfg_enabled false`},
+	"rc-cert-missing":            {`wire.server.hello {"version":3}`, `cert.present false`},
+	"rc-cert-no-key":             {`cert.present true`, `cert.private_key false`, `cert.chain complete`},
+	"rc-cert-no-oid":             {`cert.eku ["1.3.6.1.5.5.7.3.1"]`, `cert.ou `, `cert.chain complete`},
+	"rc-cert-expired":            {`cert.private_key true`, `cert.chain complete`, `cert.root_in_client_hashes true`},
+	"rc-cert-chain-incomplete":   {`cert.chain incomplete`, `cert.private_key true`},
+	"rc-cert-hash-algorithm":     {`cert.key_bits [1024,2048,2048]`, `cert.root_in_client_hashes true`},
+	"rc-cert-hash-not-in-client": {`cert.root_in_client_hashes false`, `cert.chain complete`},
+	"rc-cert-suffix-mismatch":    {`cert.names ["provisionserver.branch.example"]`, `cert.root_in_client_hashes true`},
 	"rc-fqdn-unresolved":         {`db.uuid_map none`, `db.uuid_map_swapped none`, `db.discovery none`, `dns.reverse {"addr":"C","name":[]}`, `srv.params_from script`},
 }
 
@@ -130,14 +139,23 @@ func within(want, value any) bool {
 func TestPick(t *testing.T) {
 	var unknown *UnknownFault
 	var clash *Contradiction
-	if _, err := pick([]string{"rc-dns-norecord"}); !errors.As(err, &unknown) || unknown.Near[0] != "rc-dns-no-record" {
+	if _, _, err := pick([]string{"rc-dns-norecord"}, ""); !errors.As(err, &unknown) || unknown.Near[0] != "rc-dns-no-record" {
 		t.Errorf("unknown: %v", err)
 	}
-	if _, err := pick([]string{"rc-dns-no-record", "rc-dns-wrong-target"}); !errors.As(err, &clash) {
+	if _, _, err := pick([]string{"rc-dns-no-record", "rc-dns-wrong-target"}, ""); !errors.As(err, &clash) {
 		t.Errorf("contradiction: %v", err)
 	}
-	fs, err := pick([]string{"rc-pid-mistyped", None, "rc-dns-no-record", "rc-pid-mistyped"})
-	if err != nil || len(fs) != 2 || fs[0].id != "rc-dns-no-record" {
+	if _, _, err := pick([]string{"rc-cert-expired", "rc-pid-unknown"}, ""); !errors.As(err, &clash) {
+		t.Errorf("two methods: %v", err)
+	}
+	if _, _, err := pick([]string{"rc-cert-expired"}, amt.PSK); !errors.As(err, &clash) || !strings.Contains(err.Error(), "method psk") {
+		t.Errorf("another method: %v", err)
+	}
+	if _, m, err := pick([]string{"rc-dns-no-record", "rc-cert-expired"}, ""); m != amt.PKI || err != nil {
+		t.Errorf("a fault of one method: %s, %v", m, err)
+	}
+	fs, m, err := pick([]string{"rc-pid-mistyped", None, "rc-dns-no-record", "rc-pid-mistyped"}, "")
+	if err != nil || m != amt.PSK || len(fs) != 2 || fs[0].id != "rc-dns-no-record" {
 		t.Errorf("combined: %v %v", fs, err)
 	}
 	if _, err := New(context.Background(), Options{Faults: []string{"rc-nothing"}}); !errors.As(err, &unknown) {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/hello"
 	"amtmedic/amt/sim/engine"
 	"amtmedic/amt/sim/front"
 )
@@ -26,7 +28,6 @@ type firmware struct {
 	engine *engine.Engine
 	server *front.Server
 	addr   netip.Addr // where its ports are on this machine
-	pair   amt.Secret // PPS of the pair in it
 
 	mu    sync.Mutex
 	ports *front.Client // nil until they are open
@@ -35,11 +36,18 @@ type firmware struct {
 
 // newFirmware opens the ports of a PC that is in setup, until run ends. What its MEBx holds is what the
 // firmware has. Ports are ones that the system chooses, so that worlds stand side by side.
-func newFirmware(run context.Context, pc *machine, pps amt.Secret, addr netip.Addr) (*firmware, error) {
+func newFirmware(run context.Context, pc *machine, pps amt.Secret, trusted []hello.Hash, addr netip.Addr) (*firmware, error) {
 	s := pc.State()
-	f := &firmware{pc: pc, addr: addr, pair: pps, ended: make(chan struct{})}
-	f.engine = engine.New(engine.Config{UUID: s.UUID, Version: s.Version, Stage: engine.In, Password: pc.own, MEBxChanged: true,
-		Domain: s.Suffix, Addr: s.Lease.Address, PID: s.PID, PPS: pps, ClockOff: -4 * time.Second, OnChange: f.changed})
+	f := &firmware{pc: pc, addr: addr, ended: make(chan struct{})}
+	c := engine.Config{UUID: s.UUID, Version: s.Version, Stage: engine.In, MEBxChanged: s.PasswordChanged,
+		Domain: s.Suffix, Addr: s.Lease.Address, Hashes: trusted, ClockOff: -4 * time.Second, OnChange: f.changed}
+	if s.PasswordChanged {
+		c.Password = pc.own
+	}
+	if s.PID != "" {
+		c.PID, c.PPS = s.PID, pps
+	}
+	f.engine = engine.New(c)
 	var err error
 	if f.server, err = front.New(front.Options{AnyPort: true, NoPing: true}); err != nil {
 		return nil, err
@@ -58,14 +66,35 @@ func newFirmware(run context.Context, pc *machine, pps amt.Secret, addr netip.Ad
 // View tells the ports how to behave.
 func (f *firmware) View() front.View {
 	s := f.engine.State()
-	v := front.View{State: string(s.Stage), PID: s.PID, PPS: s.PPS, Suffix: f.pc.State().Suffix, Now: time.Now()}
+	v := front.View{State: string(s.Stage), PID: s.PID, PPS: s.PPS, Hashes: s.Hashes, Suffix: f.pc.State().Suffix, Now: time.Now()}
 	switch s.Stage {
 	case engine.In:
-		v.TLS = front.PairTLS
+		v.TLS = front.SetupTLS
+		if s.PID != "" {
+			v.TLS = front.PairTLS
+		}
 	case engine.Post:
-		v.Plain = true
+		f.managed(s, &v)
 	}
 	return v
+}
+
+// managed fills the ports of a provisioned client: what its profile set, and TLS alone from 16.1 on.
+func (f *firmware) managed(s engine.State, v *front.View) {
+	only := front.PlainClosed(s.Version)
+	v.Plain = s.Plain && !only
+	if !s.TLS && !only {
+		return
+	}
+	v.TLS, v.Mutual, v.TrustedCNs, v.Roots = front.OwnTLS, s.Mutual, s.TrustedCNs, x509.NewCertPool()
+	for _, der := range s.Roots {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			v.Roots.AddCert(c)
+		}
+	}
+	if own, err := f.engine.Certificate(); err == nil {
+		v.Certificate = own
+	}
 }
 
 // Answer answers a request after the firmware's own time.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/hello"
 	"amtmedic/amt/keys"
 	"amtmedic/amt/sim"
 )
@@ -19,10 +20,11 @@ import (
 // the state that it is in.
 type machine struct {
 	*sim.Client
-	net   *network
-	clock *clock
-	own   amt.Secret // the MEBx password of this site
-	sound keys.Pair  // what stands on the person's list for this PC
+	net    *network
+	clock  *clock
+	own    amt.Secret // the MEBx password of this site
+	sound  keys.Pair  // what stands on the person's list for this PC
+	method string     // how it is to be set up, in the words of the fact case.method
 
 	mu      sync.Mutex
 	tried   chan struct{} // closed at the end of the first try since the last start; nil then
@@ -36,10 +38,11 @@ type machine struct {
 // first is over by then.
 const settling = 2 * time.Minute
 
-// newMachine makes the PC that the plan describes.
-func newMachine(p *plan, at place, n *network, c *clock) *machine {
-	m := &machine{net: n, clock: c, own: p.id.password, sound: p.id.pair, keyedBy: p.keyedBy}
-	version, _ := amt.ParseVersion(amtVersion)
+// newMachine makes the PC that the plan describes. trusted are the hashes that its firmware has, of a PC
+// that is set up by certificate.
+func newMachine(p *plan, at place, n *network, c *clock, trusted []hello.Hash) *machine {
+	m := &machine{net: n, clock: c, own: p.id.password, sound: p.id.pair, keyedBy: p.keyedBy, method: "psk"}
+	version := p.version()
 	cfg := sim.Config{UUID: p.id.uuid, Version: version, Enabled: p.enabled, Lease: p.lease(at), Network: n, Clock: c,
 		Patience: dialLimit, OnEvent: m.saw}
 	switch p.mebx {
@@ -48,7 +51,10 @@ func newMachine(p *plan, at place, n *network, c *clock) *machine {
 	case mebxLocked:
 		cfg.Password = p.id.lost
 	}
-	if p.prepared {
+	switch {
+	case p.method == amt.PKI:
+		m.method, cfg.RemoteConfiguration, cfg.ShipsRemote, cfg.Hashes = "rcfg", p.prepared, true, trusted
+	case p.prepared:
 		cfg.PID, cfg.PPS = p.pair.PID, p.pair.PPS
 	}
 	if p.wrongServer {

@@ -183,3 +183,31 @@ func (w *World) openPath() {
 		f.open()
 	}
 }
+
+// newCertificate puts a sound certificate in the place of the server's.
+func newCertificate(w *World) error { return w.writeCertificate(certificate{}) }
+
+// completeChain installs the authority between certificate and root.
+func completeChain(w *World, r diag.Remedy) remedy.Action {
+	return automatic(r, []remedy.Row{{Label: "adds", Text: "the certificate of " + between}, {Label: "to", Text: w.certificatePath()}},
+		func(context.Context) (string, error) {
+			if err := newCertificate(w); err != nil {
+				return "", &amt.Error{Op: "complete the chain", Subject: w.certificatePath(), Err: err}
+			}
+			return "the chain leads to its root", nil
+		})
+}
+
+// allowRemote switches Remote Configuration on in the server's settings.
+func allowRemote(w *World, r diag.Remedy) remedy.Action {
+	return automatic(r, []remedy.Row{{Label: "sets", Text: "rcfg_enabled = true"}, {Label: "in", Text: "csti_configuration"}}, func(ctx context.Context) (string, error) {
+		return "Remote Configuration is on", w.store.SetConfig(ctx, "rcfg_enabled", "true")
+	})
+}
+
+// atServer makes a repair that a person does at the server.
+func atServer(done string, do func(*World) error, steps ...string) repair {
+	return func(w *World, r diag.Remedy) remedy.Action {
+		return byHand(r, "on the practice server", steps, func(context.Context) (string, error) { return done, do(w) })
+	}
+}

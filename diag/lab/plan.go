@@ -9,12 +9,14 @@ import (
 // provisioned; each fault changes one thing of it.
 type plan struct {
 	id     identity
-	single bool // this machine has only one loopback address
+	method amt.Method // by which the client is to be set up
+	amt    string     // version of its firmware
+	single bool       // this machine has only one loopback address
 
 	// the client
 	enabled     bool
 	mebx        mebx
-	prepared    bool      // PID and PPS are entered: Setup Mode
+	prepared    bool      // PID and PPS are entered, or Remote Configuration is on: Setup Mode
 	pair        keys.Pair // what is entered
 	keyedBy     string    // hand, usb or oem
 	wrongServer bool      // the address of the wrong host is stored in the MEBx
@@ -37,8 +39,10 @@ type plan struct {
 	// the server
 	running bool
 	port    uint16
-	known   []keys.Pair // rows of the PID map
-	mapped  amt.UUID    // UUID of the row in the UUID map, zero when there is none
+	known   []keys.Pair       // rows of the PID map
+	mapped  amt.UUID          // UUID of the row in the UUID map, zero when there is none
+	config  map[string]string // what csti_configuration has beside its defaults
+	cert    certificate       // of the server
 }
 
 // mebx is what the MEBx log-in takes.
@@ -50,10 +54,27 @@ const (
 	mebxLocked              // one that nobody knows
 )
 
-func healthy(id identity) *plan {
-	return &plan{id: id, enabled: true, mebx: mebxChanged, prepared: true, pair: id.pair, keyedBy: "hand", suffix: id.suffix,
+func healthy(id identity, m amt.Method) *plan {
+	p := &plan{id: id, method: amt.PSK, amt: pskVersion, enabled: true, mebx: mebxChanged, prepared: true, pair: id.pair, keyedBy: "hand", suffix: id.suffix,
 		target: id.server, zone: id.suffix, pointer: true, running: true, port: amt.HelloPort,
 		known: append([]keys.Pair{id.pair}, id.spare...), mapped: id.uuid}
+	if m == amt.PKI { // nobody keyed it: it came with Remote Configuration on
+		p.method, p.amt, p.mebx, p.pair, p.keyedBy = amt.PKI, pkiVersion, mebxFactory, keys.Pair{}, ""
+	}
+	return p
+}
+
+// The firmware of the simulated PC, by the way in which it is set up. newVersion is the first line that
+// refuses short keys (symptom-catalogue 7.7).
+const (
+	pskVersion = "3.2.1"
+	pkiVersion = "9.0.0"
+	newVersion = "16.1.0"
+)
+
+func (p *plan) version() amt.Version {
+	v, _ := amt.ParseVersion(p.amt) // one of the constants
+	return v
 }
 
 // oldServer is the name of a host that was the provisioning server before.

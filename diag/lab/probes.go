@@ -31,6 +31,19 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 	if w.plan.oemKeys {
 		out = append(out, w.oemKeys(v))
 	}
+	if w.plan.method == amt.PKI {
+		out = append(out, w.certificates(v)...)
+	}
+	return out
+}
+
+// certificates gives the probes of the server's certificate file. What it says is told again after every
+// change: its digest is part of what the probe does.
+func (w *World) certificates(v *diag.View) []probe.Probe {
+	out := []probe.Probe{probe.Certificate(certificateName, w.readCertificate)}
+	if hashes, known := probe.Trusted(v); known {
+		out = append(out, probe.CertificateRoot(certificateName, w.readCertificate, hashes))
+	}
 	return out
 }
 

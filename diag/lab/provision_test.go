@@ -2,10 +2,15 @@ package lab
 
 import (
 	"context"
+	"crypto/tls"
+	"os"
 	"testing"
 	"time"
 
+	"amtmedic/amt"
+	"amtmedic/amt/cert"
 	"amtmedic/amt/device"
+	"amtmedic/amt/sim/engine"
 	"amtmedic/amt/sim/front"
 	"amtmedic/amt/store"
 	"amtmedic/diag"
@@ -15,9 +20,14 @@ import (
 // Behind a repair the core provisions the client: its row says so, and the password in it opens the
 // firmware, which the factory's one does not.
 func TestProvisioned(t *testing.T) {
-	for i, id := range []string{"rc-amtconfig-stopped", "rc-pid-mistyped", "rc-already-provisioned", "rc-fqdn-unresolved"} {
+	ids := []string{"rc-amtconfig-stopped", "rc-pid-mistyped", "rc-already-provisioned", "rc-fqdn-unresolved", "rc-cert-suffix-mismatch", "rc-cert-hash-algorithm"}
+	if os.Getenv("AMTMEDIC_LONG") != "" {
+		ids = everyFault()[1:]
+	}
+	for i, id := range ids {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
+			buildable(t, id)
 			w := newWorld(t, int64(300+i), id)
 			j := judge(t, w)
 			for tried := map[string]bool{}; !j.Healthy(); j = judge(t, w) {
@@ -52,18 +62,71 @@ func opensOnly(ctx context.Context, t *testing.T, w *World) {
 		t.Fatalf("no password in the table: %v", err)
 	}
 	at, open := w.firmware.real(front.PortPlain)
+	var secure *tls.Config
+	if !open && front.PlainClosed(w.plan.version()) {
+		at, open = w.firmware.real(front.PortTLS)
+		secure = cert.ClientConfig(tls.Certificate{})
+	}
 	if !open {
 		t.Fatal("the port of a provisioned client is closed")
 	}
 	for _, c := range []struct {
 		login device.Login
 		right bool
-	}{{device.Login{User: "admin", Password: verified}, true}, {device.Login{User: "admin", Password: w.plan.id.password}, false}} {
-		d := device.NewWSMan(device.Open(device.Options{Address: at.String(), Logins: []device.Login{c.login}}))
+	}{{device.Login{User: "admin", Password: verified}, true}, {device.Login{User: "admin", Password: before(w)}, false}} {
+		d := device.NewWSMan(device.Open(device.Options{Address: at.String(), TLS: secure, Logins: []device.Login{c.login}}))
 		s, err := d.State(ctx)
 		if c.right && (err != nil || s.Provisioning != device.Post) || !c.right && device.KindOf(err) != device.KindLogin {
 			t.Errorf("log-in that is right: %v gives %v, %v", c.right, s.Provisioning, err)
 		}
 		_ = d.Close()
 	}
+}
+
+// before is the password that the PC had.
+func before(w *World) amt.Secret {
+	if w.plan.method == amt.PKI {
+		return amt.NewSecret(engine.FactoryPassword)
+	}
+	return w.plan.id.password
+}
+
+// What the walk finds in the certificate file is what the firmware refuses it for: a core that tries all
+// the same meets the same cause in the session, as far as an alert can tell it.
+func TestFirmwareRefuses(t *testing.T) {
+	for i, c := range []struct{ fault, cause string }{
+		{"rc-cert-missing", "rc-cert-missing"}, {"rc-cert-no-key", "rc-cert-no-key"}, {"rc-cert-no-oid", "rc-cert-no-oid"}, {"rc-cert-expired", "rc-cert-expired"},
+		{"rc-cert-chain-incomplete", "rc-cert-chain-incomplete"}, {"rc-cert-hash-not-in-client", "rc-cert-hash-not-in-client"},
+		{"rc-cert-suffix-mismatch", "rc-cert-suffix-mismatch"}, {"rc-rcfg-off-on-server", "rc-rcfg-off-on-server"},
+		{"rc-cert-hash-algorithm", "rc-cert-suffix-mismatch"}, // the same alert: bad_certificate
+	} {
+		t.Run(c.fault, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, int64(400+i), c.fault)
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			p, err := w.Provision(ctx, diag.NewView(nil, w.Now()), func(probe.Progress) {})
+			if err != nil || p.State != probe.ProgressDelayed || p.Cause != c.cause {
+				t.Errorf("%v: %s %q (%s)", err, p.State, p.Cause, p.Reason)
+			}
+		})
+	}
+}
+
+// A healthy client that is set up by certificate comes to its end too.
+func TestRemoteConfiguration(t *testing.T) {
+	w, err := New(context.Background(), Options{Method: amt.PKI, Seed: 77, Temp: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close() }()
+	if j := judge(t, w); j.Verdict != "ok-in-progress" || j.Confidence != diag.Proven || len(j.Further) > 0 {
+		t.Fatalf("%s (%s), further %v, asks %v", j.Verdict, j.Confidence, j.Further, j.Next)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if p, err := w.Provision(ctx, diag.NewView(nil, w.Now()), func(probe.Progress) {}); err != nil || p.State != probe.ProgressDone {
+		t.Fatalf("%v: %+v", err, p)
+	}
+	opensOnly(ctx, t, w)
 }

@@ -8,6 +8,7 @@ package lab
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,16 +19,18 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/hello"
 	"amtmedic/amt/keys"
 	"amtmedic/amt/store"
 )
 
 // Options says which world is built.
 type Options struct {
-	Faults []string // ids of List; none, or "none", is a healthy world
-	Seed   int64    // names, UUID and keys; the same seed gives the same ones
-	Dir    string   // folder of the case, made when missing: captures go there; empty keeps none
-	Temp   string   // where the world's database may lie; empty: the system's folder for such files
+	Faults []string   // ids of List; none, or "none", is a healthy world
+	Method amt.Method // by which the client is set up; empty is what the faults want, else PSK
+	Seed   int64      // names, UUID and keys; the same seed gives the same ones
+	Dir    string     // folder of the case, made when missing: captures go there; empty keeps none
+	Temp   string     // where the world's database may lie; empty: the system's folder for such files
 
 	single bool // as on a system that has only 127.0.0.1
 }
@@ -45,6 +48,9 @@ type World struct {
 	store                  *store.Store
 	service                *service
 	pc                     *machine
+	issuer                 issuer
+	trusted                []hello.Hash                  // of the roots that the PC's firmware knows
+	roots                  [len(roots)]*x509.Certificate // of a world with certificates
 	network                *network
 	clientEther            *ether
 	serverEther            *ether
@@ -66,7 +72,7 @@ type World struct {
 // second if it can. The errors UnknownFault, Contradiction and Unavailable tell what is wrong with
 // the faults. The caller closes the world.
 func New(ctx context.Context, o Options) (*World, error) {
-	picked, err := pick(o.Faults)
+	picked, method, err := pick(o.Faults, o.Method)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +80,10 @@ func New(ctx context.Context, o Options) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{plan: healthy(id), clock: newClock()}
+	w := &World{plan: healthy(id, method), clock: newClock()}
+	if method == amt.PKI {
+		go func() { _, _ = chainKey() }() // its error is met where it is used
+	}
 	for _, f := range picked {
 		f.breaks(w.plan)
 	}
@@ -168,6 +177,16 @@ func (w *World) fillStore(ctx context.Context, temp string) error {
 	if _, err := w.store.ImportKeys(ctx, pairs); err != nil {
 		return err
 	}
+	for name, value := range w.plan.config {
+		if err := w.store.SetConfig(ctx, name, value); err != nil {
+			return err
+		}
+	}
+	if w.plan.method == amt.PKI {
+		if err := w.certify(); err != nil {
+			return err
+		}
+	}
 	if w.plan.oemKeys {
 		if err := w.writeOEMKeys(); err != nil {
 			return err
@@ -193,7 +212,7 @@ func (w *World) database() string { return filepath.Join(w.work, "IntelAMT.db") 
 
 // plugIn gives the client power and network, and waits for the end of its first try.
 func (w *World) plugIn(ctx, run context.Context) {
-	w.pc = newMachine(w.plan, w.at, w.network, w.clock)
+	w.pc = newMachine(w.plan, w.at, w.network, w.clock, w.trusted)
 	if w.plan.expired {
 		w.network.leased(w.plan.lease(w.at))
 	} else {

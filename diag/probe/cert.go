@@ -58,6 +58,33 @@ func CertificateRoot(name string, load func() (*cert.File, error), hashes []hell
 	}
 }
 
+// Trusted gives the hashes that the client trusts: of its latest hello, and of a local tool.
+// known is false while nobody looked.
+func Trusted(v *diag.View) (hashes []hello.Hash, known bool) {
+	add := func(list []diag.Obj) {
+		known = true
+		for _, o := range list {
+			if h, err := hello.ParseHash(o.Str("algorithm") + ":" + o.Str("digest")); err == nil {
+				hashes = append(hashes, h)
+			} else if d, err := hex.DecodeString(o.Str("digest")); err == nil {
+				hashes = append(hashes, hello.Hash{Digest: d}) // of an algorithm that no root is known by
+			}
+		}
+	}
+	for _, key := range []string{"wire.client.hello", "wire.server.hello"} {
+		for _, f := range slices.Backward(v.All(key)) {
+			if o := diag.ObjOf(f); o.Has("hashes") {
+				add(diag.Objs(o.Any("hashes")))
+				break
+			}
+		}
+	}
+	if f, ok := v.Get("client.hashes"); ok {
+		add(diag.Objs(f.Value))
+	}
+	return hashes, known
+}
+
 // RootFacts says by which digest the client knows the root, and whether it does. Without a root nothing
 // is said.
 func RootFacts(f *cert.File, name string, hashes []hello.Hash) []diag.Fact {
