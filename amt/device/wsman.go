@@ -165,8 +165,10 @@ func (d *wsmanDevice) unreadable(op string, err error) error {
 
 // Identify reads version, UUID and realm.
 func (d *wsmanDevice) Identify(ctx context.Context) (id Identity, err error) {
-	if err = d.readGeneral(ctx); err != nil {
-		return id, err
+	if d.general == nil { // Detect has just read them
+		if err = d.readGeneral(ctx); err != nil {
+			return id, err
+		}
 	}
 	id.Realm = d.realm
 	items, err := d.list(ctx, wsman.ClassSoftware)

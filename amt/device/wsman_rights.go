@@ -43,7 +43,7 @@ func (d *wsmanDevice) readRedirection(ctx context.Context) (r Redirection, bits 
 
 // SetRedirection changes the state by its own method, and the listener by a Put of what is then there.
 func (d *wsmanDevice) SetRedirection(ctx context.Context, want Redirection) error {
-	_, bits, _, err := d.readRedirection(ctx)
+	now, bits, n, err := d.readRedirection(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,9 +62,16 @@ func (d *wsmanDevice) SetRedirection(ctx context.Context, want Redirection) erro
 			return err
 		}
 	}
-	now, _, n, err := d.readRedirection(ctx)
-	if err != nil || want.Listener == nil || *want.Listener == *now.Listener {
-		return err
+	if want.Listener == nil {
+		return nil
+	}
+	if next != bits { // the change may have switched the listener
+		if now, _, n, err = d.readRedirection(ctx); err != nil {
+			return err
+		}
+	}
+	if *want.Listener == *now.Listener {
+		return nil
 	}
 	_, err = d.put(ctx, wsman.ClassRedirect, n.Set("ListenerEnabled", strconv.FormatBool(*want.Listener)))
 	return err

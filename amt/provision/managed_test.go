@@ -155,7 +155,7 @@ func (s *site) configure(j store.Job) (Task, error) {
 	if err != nil {
 		return t, err
 	}
-	r, err := s.w.configure(s.t.Context(), t)
+	r, _, err := s.w.configure(s.t.Context(), t)
 	if err == nil {
 		err = s.st.Finish(s.t.Context(), j, store.Done{FQDN: t.Properties.FQDN, Version: r.Version, Profile: t.Profile.Name, Password: r.Password})
 	}
@@ -228,7 +228,7 @@ func (s *site) logIn(task Task, user string, password amt.Secret) error {
 // stops is a Progress that ends the session at the n-th thing that it is asked to keep, before it is kept
 // or after.
 type stops struct {
-	progress
+	*progress
 	n     *int
 	after bool
 }
@@ -273,7 +273,7 @@ func TestTLSIsResumedAtEveryStep(t *testing.T) {
 			steps, err := s.st.Steps(t.Context(), j.UUID)
 			s.must(err)
 			left := n
-			_, err = s.fw.Configure(t.Context(), task, stops{progress{s.st, task, steps}, &left, after})
+			_, err = s.fw.Configure(t.Context(), task, stops{newProgress(s.st, task, steps), &left, after})
 			if err == nil {
 				done = true
 				if err := s.logIn(task, "helpdesk", task.Users[0].Password); err != nil {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 
 	"amtmedic/amt"
-	"amtmedic/amt/device"
 	"amtmedic/amt/profile"
 	"amtmedic/amt/store"
 )
@@ -101,44 +99,4 @@ func (w *Worker) passwords(ctx context.Context, t *Task) error {
 		}
 	}
 	return nil
-}
-
-// configure runs the Configurer. A panic in it costs this client its attempt, not the server its life.
-func (w *Worker) configure(ctx context.Context, t Task) (r Result, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			w.o.Log.Error("a fault in the program ended a session", "uuid", t.Job.UUID.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = errors.New("a fault inside the program ended the session")
-		}
-	}()
-	steps, err := w.st.Steps(ctx, t.Job.UUID)
-	if err != nil {
-		return r, err
-	}
-	return w.o.Configurer.Configure(ctx, t, progress{w.st, t, steps})
-}
-
-// progress keeps the steps of one task in the store. It implements device.Progress.
-type progress struct {
-	st    *store.Store
-	t     Task
-	steps []string // of earlier attempts
-}
-
-// Finished reports whether an earlier attempt did the step.
-func (p progress) Finished(step string) bool { return slices.Contains(p.steps, step) }
-
-// Before makes durable what leaves with a step: the task's password, and those of its users and MEBx.
-func (p progress) Before(ctx context.Context, step string) error {
-	if len(p.t.Secrets) > 0 && (step == device.StepUsers || step == device.StepMEBx) {
-		if err := p.st.SetClientSecrets(ctx, p.t.Job, p.t.Secrets); err != nil {
-			return err
-		}
-	}
-	return p.st.SetNextPassword(ctx, p.t.Job, p.t.Password)
-}
-
-// Done keeps that a step is done.
-func (p progress) Done(ctx context.Context, step string) error {
-	return p.st.NoteStep(ctx, p.t.Job, step)
 }

@@ -217,9 +217,10 @@ func (w *Worker) do(ctx context.Context, j store.Job) {
 	}
 	t, err := w.task(limited, j)
 	var r Result
+	var left []store.Step
 	if err == nil {
 		log.Info("session begins", "method", string(t.Method), "address", j.Address.String(), "fqdn", t.Properties.FQDN, "profile", t.Profile.Name)
-		r, err = w.configure(limited, t)
+		r, left, err = w.configure(limited, t)
 	}
 	if ctx.Err() != nil {
 		return // stopped: Run gives the entry back
@@ -231,7 +232,7 @@ func (w *Worker) do(ctx context.Context, j store.Job) {
 		for _, n := range r.Notes {
 			text += "; " + n
 		}
-		err = w.st.Finish(keep, j, store.Done{FQDN: t.Properties.FQDN, Version: r.Version, Profile: t.Profile.Name, Password: r.Password, Text: text})
+		err = w.st.Finish(keep, j, store.Done{FQDN: t.Properties.FQDN, Version: r.Version, Profile: t.Profile.Name, Password: r.Password, Text: text, Steps: left})
 		if err == nil {
 			log.Info("provisioned", "fqdn", t.Properties.FQDN, "seconds", time.Since(begun).Seconds(), "notes", r.Notes)
 			w.o.OnEvent(Event{Kind: EventProvisioned, At: time.Now(), UUID: j.UUID, PID: j.PID, Took: time.Since(begun), Hello: j.Kind})

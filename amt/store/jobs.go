@@ -112,6 +112,7 @@ type Done struct {
 	Profile  string     // that was applied
 	Password amt.Secret // of the admin account, verified by a log-in; empty leaves the stored one
 	Text     string     // for the log
+	Steps    []Step     // that were not noted yet
 }
 
 // Finish takes a job's entry out of the queue and notes the client as provisioned. ErrLeaseLost when
@@ -142,7 +143,7 @@ func (s *Store) Finish(ctx context.Context, j Job, d Done) error {
 				return err
 			}
 		}
-		return errors.Join(t.exec(`DELETE FROM csto_queue_entries WHERE uuid=?`, uuid),
+		return errors.Join(t.steps(uuid, d.Steps), t.exec(`DELETE FROM csto_queue_entries WHERE uuid=?`, uuid),
 			t.log(now, uuid, SeverityInfo, "provisioned", d.Text))
 	})
 	return jobError("finish", j, err)

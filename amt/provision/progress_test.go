@@ -1,0 +1,62 @@
+package provision
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"amtmedic/amt"
+	"amtmedic/amt/device"
+	"amtmedic/amt/profile"
+	"amtmedic/amt/store"
+)
+
+// Steps that are done wait for the next thing that has to be durable; a password never does, nor that a
+// commit is about to be sent.
+func TestProgressIsDurableWhereItHasToBe(t *testing.T) {
+	s := newSite(t, amt.PSK, "3.2.1", withTLS(profile.TLSOff))
+	task, err := s.w.task(t.Context(), s.job())
+	s.must(err)
+	task.Secrets = map[string]amt.Secret{secretMEBx: amt.NewSecret("M3bx-Password")}
+	p := newProgress(s.st, task, nil)
+	steps := func(want ...string) {
+		t.Helper()
+		if got, err := s.st.Steps(t.Context(), task.Job.UUID); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("durable are %q, %v; want %q", got, err, want)
+		}
+	}
+	s.must(p.Done(t.Context(), device.StepWindow))
+	s.must(p.Done(t.Context(), device.StepClock))
+	steps()
+	s.must(p.Before(t.Context(), device.StepAdmin))
+	steps(device.StepWindow, device.StepClock)
+	_, next, err := s.st.Passwords(t.Context(), task.Job.UUID)
+	if err != nil || !next.Equal(task.Password) {
+		t.Fatalf("the password is not durable: %v", err)
+	}
+	if v, err := s.st.ClientSecret(t.Context(), task.Job.UUID, secretMEBx); err != nil || !v.Equal(task.Secrets[secretMEBx]) {
+		t.Fatalf("the secret of the client is not durable: %v", err)
+	}
+	s.must(p.Done(t.Context(), device.StepAdmin))
+	s.must(p.Done(t.Context(), device.StepSent))
+	steps(device.StepWindow, device.StepClock, device.StepAdmin, device.StepSent)
+	s.must(p.Done(t.Context(), device.StepCommit))
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) { // a wait of the client may be long
+		if got, err := s.st.Steps(t.Context(), task.Job.UUID); err == nil && slices.Contains(got, device.StepCommit) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("a step that is done stays unknown")
+		}
+	}
+	s.must(p.Done(t.Context(), device.StepVerify))
+	left := p.rest()
+	if len(left) != 1 || left[0].Name != device.StepVerify {
+		t.Fatalf("left to be noted with the end: %+v", left)
+	}
+	s.must(s.st.Finish(t.Context(), task.Job, store.Done{Password: task.Password, Steps: left}))
+	steps(device.StepWindow, device.StepClock, device.StepAdmin, device.StepSent, device.StepCommit, device.StepVerify)
+	if err := p.Done(t.Context(), device.StepSent); err == nil {
+		t.Error("a step of a job that has ended was noted")
+	}
+}
