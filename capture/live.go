@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"amtmedic/amt"
 )
@@ -23,9 +24,12 @@ var (
 
 // LiveOptions sets up a live capture.
 type LiveOptions struct {
-	Ports   []uint16          // TCP ports that hellos go to; amt.HelloPort when empty
-	Promisc bool              // also take packets for other stations; only of use on a mirror port
-	Warn    func(text string) // told about lost packets and an interface that is down; may be nil
+	Ports   []uint16 // TCP ports that hellos go to; amt.HelloPort when empty
+	Promisc bool     // also take packets for other stations; only of use on a mirror port
+	// Gather is how long packets may wait until they are handed on, so that a program is not woken for
+	// each one; 50 ms when 0. Only Linux asks for it.
+	Gather time.Duration
+	Warn   func(text string) // told about lost packets and an interface that is down; may be nil
 }
 
 func (o *LiveOptions) fill() {

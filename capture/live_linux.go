@@ -20,7 +20,7 @@ type Live struct {
 	ifaces *ifaceTable
 	opt    LiveOptions
 	fd     int
-	wake   int // eventfd that ends a wait
+	waiter waiter
 	ring   *ring
 
 	tally
@@ -45,7 +45,7 @@ func OpenLive(iface string, opt LiveOptions) (*Live, error) {
 	if iface == "" {
 		iface = AnyInterface
 	}
-	l := &Live{name: iface, opt: opt, fd: -1, wake: -1}
+	l := &Live{name: iface, opt: opt, fd: -1}
 	loopback := false
 	if iface != AnyInterface {
 		ifi, err := net.InterfaceByName(iface)
@@ -78,11 +78,11 @@ func (l *Live) open(loopback bool) error {
 	if err := l.attach(prog); err != nil {
 		return err
 	}
-	if l.ring, err = newRing(l.fd); err != nil {
+	if l.ring, err = newRing(l.fd, l.opt.Gather); err != nil {
 		return err
 	}
-	if l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return fmt.Errorf("open eventfd: %w", err)
+	if err := l.waiter.open(l.fd); err != nil {
+		return err
 	}
 	if err := unix.Bind(l.fd, &unix.SockaddrLinklayer{Protocol: bigEndian16(unix.ETH_P_ALL), Ifindex: l.index}); err != nil {
 		return fmt.Errorf("bind packet socket: %w", err)
@@ -150,24 +150,22 @@ func (l *Live) Close() error {
 		if l.ring != nil {
 			l.ring.close()
 		}
-		for _, fd := range []int{l.fd, l.wake} {
-			if fd >= 0 {
-				_ = unix.Close(fd)
-			}
+		if !l.waiter.close() && l.fd >= 0 {
+			_ = unix.Close(l.fd)
 		}
 	})
 	return nil
 }
 
 // Run gives packets until ctx ends, and a heartbeat behind each burst of them and at least once a
-// second. An interface that goes
-// down is waited for; one that is removed ends with ErrInterfaceGone.
+// second. An interface that goes down is waited for; one that is removed ends with ErrInterfaceGone.
 func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
-	defer onStop(ctx, func() { _, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) })()
+	defer onStop(ctx, l.waiter.stop)()
 	defer l.countLost()
 	d := delivery{live: l, fn: fn}
 	d.packet.Link = l.link
 	beat, down := time.Now(), false
+	l.waiter.until(beat.Add(time.Second))
 	for {
 		before := d.packet.Number
 		if err := l.ring.drain(ctx, d.take); err != nil {
@@ -178,11 +176,9 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 				return err
 			}
 		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if time.Since(beat) >= time.Second {
-			beat = time.Now()
+		if now := time.Now(); now.Sub(beat) >= time.Second {
+			beat = now
+			l.waiter.until(beat.Add(time.Second))
 			l.countLost()
 			if err := fn(&Packet{Time: beat}); err != nil {
 				return err
@@ -191,8 +187,11 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 				return liveError(l.name, ErrInterfaceGone)
 			}
 		}
-		if err := l.wait(&down, time.Second-time.Since(beat)); err != nil {
-			time.Sleep((ringRetire + 10) * time.Millisecond) // its last packets may lie in a block that is not handed over yet
+		if err := ctx.Err(); err != nil { // behind until: the end of ctx may have come before it
+			return err
+		}
+		if err := l.wait(&down); err != nil {
+			time.Sleep(l.ring.retire + 10*time.Millisecond) // its last packets may lie in a block that is not handed over yet
 			if err := l.ring.drain(ctx, d.take); err != nil {
 				return err
 			}
@@ -237,19 +236,15 @@ func (l *Live) countLost() {
 	}
 }
 
-// wait sleeps until the ring has packets, the capture is stopped, or the time is over.
-func (l *Live) wait(down *bool, most time.Duration) error {
-	fds := []unix.PollFd{
-		{Fd: int32(l.fd), Events: unix.POLLIN | unix.POLLERR},
-		{Fd: int32(l.wake), Events: unix.POLLIN},
-	}
-	if _, err := unix.Poll(fds, max(0, int(most/time.Millisecond))+1); err != nil && err != unix.EINTR {
+// wait sleeps until the ring has packets, the capture is stopped, or a second is over, and finds out
+// what it means when the system signals a fault.
+func (l *Live) wait(down *bool) error {
+	faulty, err := l.waiter.wait(l.ring.ready)
+	if err != nil {
 		return fmt.Errorf("wait for packets: %w", err)
 	}
-	if fds[0].Revents&unix.POLLERR == 0 {
-		if fds[0].Revents&unix.POLLIN != 0 {
-			*down = false
-		}
+	if !faulty {
+		*down = *down && !l.ring.ready()
 		return nil
 	}
 	code, err := unix.GetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_ERROR)

@@ -15,7 +15,7 @@ import (
 const (
 	ringBlock  = 1 << 20
 	ringBlocks = 16
-	ringRetire = 50 // milliseconds after which a block that is not full is handed over
+	ringRetire = 50 * time.Millisecond // after which a block that is not full is handed over
 )
 
 // Offsets inside a block and inside a tpacket3_hdr (Linux include/uapi/linux/if_packet.h).
@@ -52,14 +52,19 @@ type frame struct {
 // ring is the memory that the kernel fills.
 type ring struct {
 	mem     []byte
-	next    int    // block that is looked at next
-	scratch []byte // for frames whose VLAN tag is put back
+	next    int           // block that is looked at next
+	scratch []byte        // for frames whose VLAN tag is put back
+	retire  time.Duration // after which a block that is not full is handed over
 }
 
-func newRing(fd int) (*ring, error) {
+// newRing gives a socket its ring. Packets wait in it for at most retire; ringRetire when 0.
+func newRing(fd int, retire time.Duration) (*ring, error) {
+	if retire <= 0 {
+		retire = ringRetire
+	}
 	req := unix.TpacketReq3{
 		Block_size: ringBlock, Block_nr: ringBlocks, Frame_size: 2048,
-		Frame_nr: ringBlock * ringBlocks / 2048, Retire_blk_tov: ringRetire,
+		Frame_nr: ringBlock * ringBlocks / 2048, Retire_blk_tov: uint32(max(1, retire.Milliseconds())),
 	}
 	if err := unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
 		return nil, fmt.Errorf("make packet ring: %w", err)
@@ -68,7 +73,7 @@ func newRing(fd int) (*ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map packet ring: %w", err)
 	}
-	return &ring{mem: mem}, nil
+	return &ring{mem: mem, retire: retire}, nil
 }
 
 func (r *ring) close() { _ = unix.Munmap(r.mem) }
@@ -76,6 +81,11 @@ func (r *ring) close() { _ = unix.Munmap(r.mem) }
 // status is the word by which kernel and program hand a block to each other.
 func (r *ring) status(block []byte) *uint32 {
 	return (*uint32)(unsafe.Pointer(&block[blkStatus]))
+}
+
+// ready tells whether the kernel has released the next block.
+func (r *ring) ready() bool {
+	return atomic.LoadUint32(r.status(r.mem[r.next*ringBlock:]))&unix.TP_STATUS_USER != 0
 }
 
 // drain hands on the packets of every block that the kernel has released, and returns the blocks.
