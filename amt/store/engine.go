@@ -17,7 +17,9 @@ type engine struct {
 	chunk         int           // rows of one statement at most
 	arrays        bool          // a statement takes rows as one array for each column
 	begin         string
-	skip          string // ends the selection of entries to claim
+	skip          string // ends the selection of device rows a to lock, of which those that others hold are left out
+	lock          string // ends the selection of rows that stay as they are until the commit
+	clock         string // gives the microseconds since 1970 that leases and due times are judged by; empty: our own clock does
 	pairs         string // run first by an import of keys, so that two do not choose the same free id; may be empty
 	tables        string // counts our tables among these six names
 	shared        bool   // several servers may work the queue, each with leases of its own

@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"net/netip"
-	"slices"
 	"time"
 
 	"amtmedic/amt"
@@ -24,40 +22,7 @@ type Job struct {
 	PID      amt.PID    // of its last psk hello
 	Enqueued time.Time
 	Worker   string // who holds it
-}
-
-// Claim gives worker up to n entries that nobody holds, oldest first. They stay with it until
-// Finish, Delay or Release, or until the lease runs out; Renew extends it.
-func (s *Store) Claim(ctx context.Context, worker string, n int, lease time.Duration) ([]Job, error) {
-	var jobs []Job
-	err := s.write(ctx, func(t *tx) error {
-		jobs = nil
-		now := s.now()
-		err := t.each(`WITH c AS (SELECT uuid FROM csto_queue_entries WHERE claimed_by IS NULL OR lease_us<?3 ORDER BY enqueued_us LIMIT ?4`+t.e.skip+`)
-			UPDATE csto_queue_entries SET claimed_by=?1, attempts=attempts+1, again=0, lease_us=?2
-			WHERE uuid IN (SELECT uuid FROM c) RETURNING uuid, kind, attempts, enqueued_us`,
-			[]any{worker, now.Add(lease).UnixMicro(), now.UnixMicro(), n}, func(scan func(...any) error) error {
-				j := Job{Worker: worker}
-				var uuid string
-				var at int64
-				if err := scan(&uuid, &j.Kind, &j.Attempts, &at); err != nil {
-					return err
-				}
-				j.UUID, _ = amt.ParseUUID(uuid)
-				j.Enqueued = fromMicro(at)
-				jobs = append(jobs, j)
-				return nil
-			})
-		slices.SortFunc(jobs, func(a, b Job) int { return a.Enqueued.Compare(b.Enqueued) })
-		for i := 0; err == nil && i < len(jobs); i++ {
-			err = t.begin(&jobs[i], now.UnixMicro())
-		}
-		return err
-	})
-	if err != nil {
-		return nil, &amt.Error{Op: "claim queue entries", Subject: s.path, Err: err}
-	}
-	return jobs, nil
+	From     string // whose lease ran out before; empty when nobody held it
 }
 
 // begin fills a claimed job from the device row. The steps of an earlier configuration count no more.
@@ -72,13 +37,6 @@ func (t *tx) begin(j *Job, now int64) error {
 		return nil
 	}
 	return t.exec(`DELETE FROM csto_steps WHERE uuid=?`, j.UUID.String())
-}
-
-// Renew extends the lease of every entry that worker holds.
-func (s *Store) Renew(ctx context.Context, worker string, lease time.Duration) error {
-	return s.write(ctx, func(t *tx) error {
-		return t.exec(`UPDATE csto_queue_entries SET lease_us=? WHERE claimed_by=?`, s.now().Add(lease).UnixMicro(), worker)
-	})
 }
 
 // ReleaseOrphans gives back the entries of workers that died with their process: whoever has the lock
@@ -161,7 +119,11 @@ func (s *Store) Delay(ctx context.Context, j Job, reason, text string, wait time
 		if err != nil {
 			return err
 		}
-		now, wait := s.now(), wait
+		wait := wait
+		now, err := t.clock(s)
+		if err != nil {
+			return err
+		}
 		if again {
 			wait = min(wait, againAfter)
 		}
@@ -184,46 +146,6 @@ func (s *Store) Delay(ctx context.Context, j Job, reason, text string, wait time
 		return t.log(now.UnixMicro(), uuid, SeverityError, codeOf(reason), text)
 	})
 	return jobError("delay", j, err)
-}
-
-// PromoteDue moves delayed entries whose time has come to the queue. next is when the next one is
-// due, zero when none waits.
-func (s *Store) PromoteDue(ctx context.Context) (n int, next time.Time, err error) {
-	err = s.write(ctx, func(t *tx) error {
-		now := s.now().UnixMicro()
-		// A client whose PID has no pair waits for the pair: time alone changes nothing for it.
-		due, err := t.column(`SELECT uuid FROM csto_delayed_entries WHERE due_us<=? AND reason<>?`, now, ReasonPIDUnknown)
-		if err != nil {
-			return err
-		}
-		for _, u := range due {
-			if err := t.promoteOne(now, u, "its time has come"); err != nil {
-				return err
-			}
-		}
-		n = len(due)
-		var at sql.NullInt64
-		if err := t.row(`SELECT min(due_us) FROM csto_delayed_entries WHERE reason<>?`, []any{ReasonPIDUnknown}, &at); err != nil {
-			return err
-		}
-		next = time.Time{}
-		if at.Valid {
-			next = fromMicro(at.Int64)
-		}
-		return nil
-	})
-	return n, next, err
-}
-
-// mine checks that the job's entry is still its worker's. again tells that its client said hello
-// since it was claimed.
-func (t *tx) mine(j Job) (again bool, err error) {
-	err = t.row(`SELECT again FROM csto_queue_entries WHERE uuid=? AND claimed_by=? AND attempts=?`,
-		[]any{j.UUID.String(), j.Worker, j.Attempts}, &again)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, ErrLeaseLost
-	}
-	return again, err
 }
 
 func jobError(op string, j Job, err error) error {

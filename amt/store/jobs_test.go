@@ -72,8 +72,8 @@ func TestLease(t *testing.T) {
 	queueClients(t, s, &now, 2)
 	old := claim(t, s, "dead", 2)
 	now = now.Add(lease / 2)
-	if err := s.Renew(t.Context(), "dead", lease); err != nil {
-		t.Fatal(err)
+	if kept, err := s.Renew(t.Context(), "dead", old, lease); err != nil || len(kept) != 2 {
+		t.Fatalf("renewed %v, %v", kept, err)
 	}
 	now = now.Add(lease - time.Second)
 	if got := claim(t, s, "other", 2); len(got) != 0 {
@@ -81,7 +81,7 @@ func TestLease(t *testing.T) {
 	}
 	now = now.Add(2 * time.Second)
 	taken := claim(t, s, "other", 1)
-	if len(taken) != 1 || taken[0].Attempts != 2 {
+	if len(taken) != 1 || taken[0].Attempts != 2 || taken[0].From != "dead" {
 		t.Fatalf("a lease that ran out gives %+v", taken)
 	}
 	for name, err := range map[string]error{
@@ -93,6 +93,9 @@ func TestLease(t *testing.T) {
 		if !errors.Is(err, ErrLeaseLost) {
 			t.Errorf("%s by the worker that lost its lease: %v", name, err)
 		}
+	}
+	if kept, err := s.Renew(t.Context(), "dead", old, lease); err != nil || len(kept) != 1 || kept[0] != old[1].UUID {
+		t.Errorf("renewed what another one has: %v, %v", kept, err)
 	}
 	if n, err := s.Release(t.Context(), "other"); n != 1 || err != nil {
 		t.Errorf("released %d, %v", n, err)

@@ -23,7 +23,8 @@ import (
 // two sessions, since their statements are over all of a batch: one gathers while the other flushes.
 var postgres = &engine{
 	sessions: 6, batch: 16, helloSessions: 2, helloBatch: 128, chunk: 128, arrays: true, limit: 30 * time.Second, begin: "BEGIN", lost: true, shared: true,
-	skip:  " FOR UPDATE SKIP LOCKED",
+	skip: " FOR UPDATE OF a SKIP LOCKED", lock: " FOR UPDATE",
+	clock: "SELECT CAST(extract(epoch FROM clock_timestamp())*1000000 AS bigint)",
 	pairs: "LOCK TABLE csti_pid_map IN SHARE ROW EXCLUSIVE MODE",
 	tables: `SELECT count(*) FROM information_schema.tables WHERE table_schema=current_schema()
 		AND table_name IN ('csti_configuration','csti_amts','csti_pid_map','csti_uuid_maps','csto_queue_entries','csto_delayed_entries')`,
@@ -95,6 +96,10 @@ func openPostgres(ctx context.Context, target string, o Options, write bool) (*S
 	}
 	cfg.RuntimeParams["application_name"] = "amtmedic"
 	s := &Store{path: shown(target), now: clock(o), e: postgres}
+	if o.Now != nil { // a time that is given goes before that of the database
+		own := *postgres
+		own.clock, s.e = "", &own
+	}
 	read := cfg.Copy()
 	read.RuntimeParams["default_transaction_read_only"] = "on"
 	s.read = &reader{stdlib.OpenDB(*read), postgres}

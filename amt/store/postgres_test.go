@@ -31,12 +31,17 @@ func TestOnPostgres(t *testing.T) {
 		"listings": TestListings, "log listing": TestListLog, "settings": TestSetConfig, "promote": TestPromoteNow,
 		"replace": TestReplace, "retire": TestRetireAndReuse, "retired hello": TestHelloOfRetiredClient, "apply names": TestApplyNames, "fleet": TestFleet, "foreign": TestForeign,
 		"tokens": TestTokens, "audit": TestAudit, "observer": TestObserver,
-		"claim": TestClaimGivesEachEntryOnce, "lease": TestLease, "finish": TestFinish, "delay": TestDelay,
+		"claim": TestClaimGivesEachEntryOnce, "lease": TestLease, "lost claim": TestLostClaimRunsOut, "finish": TestFinish, "delay": TestDelay,
 	} {
 		t.Run(name, test)
 	}
 	t.Run("causes", postgresCauses)
 	t.Run("two servers", postgresTwoServers)
+	t.Run("clocks", postgresClocks)
+	t.Run("promote together", postgresPromoteTogether)
+	t.Run("finish meets claim", postgresFinishMeetsClaim)
+	t.Run("key missed", postgresKeyMissed)
+	t.Run("open together", postgresOpenTogether)
 	if os.Getenv("AMTMEDIC_LONG") == "1" {
 		t.Run("restart", postgresRestart)
 	}

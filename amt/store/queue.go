@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -69,7 +71,7 @@ func (s *Store) QueueStats(ctx context.Context) (QueueStats, error) {
 // client fulfils where (a condition on csti_amts a, with args). It gives their UUIDs.
 func (t *tx) promote(now int64, prefix, why, where string, args ...any) ([]string, error) {
 	uuids, err := t.column(`SELECT d.uuid FROM csto_delayed_entries d JOIN csti_amts a ON a.uuid=d.uuid
-		WHERE substr(d.reason, 1, length(?))=? AND `+where, append([]any{prefix, prefix}, args...)...)
+		WHERE substr(d.reason, 1, length(?))=? AND `+where+` ORDER BY d.uuid`, append([]any{prefix, prefix}, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -81,16 +83,21 @@ func (t *tx) promote(now int64, prefix, why, where string, args ...any) ([]strin
 	return uuids, nil
 }
 
+// promoteOne moves one delayed entry, unless another server did so since it was seen.
 func (t *tx) promoteOne(now int64, uuid, why string) error {
-	if err := t.exec(`UPDATE csti_amts SET changed_us=?, last_error=NULL WHERE uuid=?`, now, uuid); err != nil {
+	if err := t.exec(`UPDATE csti_amts SET changed_us=? WHERE uuid=?`, now, uuid); err != nil {
 		return err
 	}
 	var kind, attempts int
-	if err := t.row(`DELETE FROM csto_delayed_entries WHERE uuid=? RETURNING kind, attempts`, []any{uuid}, &kind, &attempts); err != nil {
+	switch err := t.row(`DELETE FROM csto_delayed_entries WHERE uuid=? RETURNING kind, attempts`, []any{uuid}, &kind, &attempts); {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
 		return err
 	}
-	if err := t.exec(`INSERT INTO csto_queue_entries (uuid, kind, attempts, enqueued_us) VALUES (?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
-		uuid, kind, attempts, now); err != nil {
+	if err := errors.Join(t.exec(`UPDATE csti_amts SET last_error=NULL WHERE uuid=?`, uuid),
+		t.exec(`INSERT INTO csto_queue_entries (uuid, kind, attempts, enqueued_us) VALUES (?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
+			uuid, kind, attempts, now)); err != nil {
 		return err
 	}
 	return t.log(now, uuid, SeverityInfo, "promoted", fmt.Sprintf("delayed entry promoted to the queue: %s", why))
