@@ -96,10 +96,11 @@ func (s *Server) keepHello(ctx context.Context, c *conn, m hello.Message) bool {
 	out, err := s.store.RecordHello(ctx, store.Hello{From: c.from, Version: m.Version, CredentialsSet: m.AdminCredentialsSet,
 		Retry: m.RetryCount, UUID: m.UUID, PID: m.PID, Hashes: len(m.Hashes)})
 	if err != nil {
-		s.o.Log.Error("hello was not kept", "uuid", m.UUID.String(), "from", c.from.String(), "err", err)
+		s.away.failed("hello was not kept: its sender was not acknowledged and sends again", err, "uuid", m.UUID.String(), "from", c.from.String())
 		s.emit(Event{Kind: EventError, From: c.from, UUID: m.UUID, PID: m.PID, Err: err})
 		return false
 	}
+	s.away.worked()
 	if out.Logged {
 		args := []any{"uuid", m.UUID.String(), "method", string(m.Type), "version", m.Version, "from", c.from.String(),
 			"retry_count", m.RetryCount, "hellos", out.Hellos, "action", string(out.Action)}
@@ -152,7 +153,7 @@ func (s *Server) keepPartial(ctx context.Context, c *conn, m hello.Message, r re
 
 func (s *Server) note(ctx context.Context, c *conn, code, text string, u amt.UUID) bool {
 	if err := s.store.AppendLog(ctx, store.LogRow{UUID: u, Severity: store.SeverityWarning, Code: code, Text: text}); err != nil {
-		s.o.Log.Error("log row was not kept", "from", c.from.String(), "err", err)
+		s.away.failed("log row was not kept", err, "from", c.from.String())
 		s.emit(Event{Kind: EventError, From: c.from, Err: err})
 		return false
 	}

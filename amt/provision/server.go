@@ -95,6 +95,7 @@ type Server struct {
 	store *store.Store
 	o     Options
 	table *table
+	away  outage
 }
 
 // New makes a server that keeps hellos in st. It starts nothing.
@@ -109,7 +110,7 @@ func New(st *store.Store, o Options) *Server {
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
 	}
-	return &Server{store: st, o: o, table: newTable(o.Limits)}
+	return &Server{store: st, o: o, table: newTable(o.Limits), away: outage{log: o.Log}}
 }
 
 // stopTime is how long hellos that are being committed may take after the context ended.

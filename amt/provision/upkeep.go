@@ -23,8 +23,9 @@ func (w *Worker) maintain(ctx, limited context.Context, log *slog.Logger, j stor
 	log = log.With("maintenance", string(what))
 	log.Info("maintenance begins", "address", j.Address.String())
 	got, err := w.maintained(limited, j)
-	if ctx.Err() != nil {
-		return // stopped: Run gives the entry back
+	if ctx.Err() != nil && err != nil {
+		w.cut(ctx, log, j, begun)
+		return
 	}
 	keep, done := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer done()

@@ -98,13 +98,16 @@ type Worker struct {
 	o    WorkerOptions
 	wake chan struct{}
 	free chan struct{} // a token for each session that may begin
-	from atomic.Pointer[[]PropertySource]
+
+	leases *leases
+	away   outage
+	from   atomic.Pointer[[]PropertySource]
 }
 
 // NewWorker makes a worker on st. It starts nothing.
 func NewWorker(st *store.Store, o WorkerOptions) *Worker {
 	o = o.withDefaults()
-	w := &Worker{st: st, o: o, wake: make(chan struct{}, 1), free: make(chan struct{}, o.Sessions)}
+	w := &Worker{st: st, o: o, wake: make(chan struct{}, 1), free: make(chan struct{}, o.Sessions), leases: newLeases(o.Lease), away: outage{log: o.Log}}
 	for range o.Sessions {
 		w.free <- struct{}{}
 	}
@@ -128,17 +131,23 @@ func (w *Worker) Wake() {
 func (w *Worker) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
-	var wg sync.WaitGroup
-	wg.Go(func() { w.renew(ctx) })
-	wg.Go(func() { w.upkeep(ctx) })
+	renewing, endRenewing := context.WithCancel(work)
+	defer endRenewing()
+	var wg, beside sync.WaitGroup
+	beside.Go(func() { w.renew(renewing) }) // until the last session has ended
+	beside.Go(func() { w.upkeep(ctx) })
 	for w.next(ctx) {
-		if err := w.take(ctx, work, &wg); err != nil && ctx.Err() == nil {
-			w.o.Log.Error("the queue cannot be read; it is tried again", "err", err)
+		if err := w.take(ctx, work, &wg); err == nil {
+			w.away.worked()
+		} else if ctx.Err() == nil {
+			w.away.failed("the queue cannot be read; it is tried again", err)
 		}
 	}
 	timer := time.AfterFunc(stopTime/2, stopWork)
 	defer timer.Stop()
 	wg.Wait()
+	endRenewing()
+	beside.Wait()
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime/4)
 	defer cancel()
 	if n, err := w.st.Release(release, w.o.Name); err != nil || n > 0 {
@@ -180,29 +189,13 @@ func (w *Worker) take(ctx, work context.Context, wg *sync.WaitGroup) error {
 	if n == 0 {
 		return nil
 	}
+	asked := time.Now()
 	jobs, err := w.st.Claim(ctx, w.o.Name, n, w.o.Lease)
 	for range n - len(jobs) {
 		w.free <- struct{}{}
 	}
-	for _, j := range jobs {
-		wg.Go(func() {
-			defer func() {
-				w.free <- struct{}{}
-				w.Wake()
-			}()
-			w.do(work, j)
-		})
-	}
+	w.begin(work, jobs, asked, wg)
 	return err
-}
-
-// renew keeps the leases of the sessions under way.
-func (w *Worker) renew(ctx context.Context) {
-	for sleep(ctx, w.o.Lease/3) {
-		if err := w.st.Renew(ctx, w.o.Name, w.o.Lease); err != nil && ctx.Err() == nil {
-			w.o.Log.Error("leases were not renewed", "err", err)
-		}
-	}
 }
 
 // do configures one client and keeps the outcome.
@@ -222,8 +215,9 @@ func (w *Worker) do(ctx context.Context, j store.Job) {
 		log.Info("session begins", "method", string(t.Method), "address", j.Address.String(), "fqdn", t.Properties.FQDN, "profile", t.Profile.Name)
 		r, left, err = w.configure(limited, t)
 	}
-	if ctx.Err() != nil {
-		return // stopped: Run gives the entry back
+	if ctx.Err() != nil && err != nil { // what was done to its end is kept, if the entry is still ours
+		w.cut(ctx, log, j, begun)
+		return
 	}
 	keep, done := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer done()
