@@ -190,7 +190,7 @@ const (
 	tidyTime = time.Hour // between two rounds
 )
 
-// tidy trims the log at the start and then every hour.
+// tidy trims the log and the audit at the start and then every hour.
 func (s *Server) tidy(ctx context.Context) {
 	for {
 		n, err := s.store.TrimLog(ctx, s.o.Now().Add(-logAge), logRows)
@@ -202,6 +202,7 @@ func (s *Server) tidy(ctx context.Context) {
 		case n > 0:
 			s.o.Log.Info("old log rows were removed", "count", n)
 		}
+		s.tidyAudit(ctx)
 		if !sleep(ctx, tidyTime) {
 			return
 		}

@@ -36,8 +36,11 @@ func (s *Server) register(mux *http.ServeMux) huma.API {
 			Info: &huma.Info{Title: "Provisioning core", Version: version,
 				Description: "Clients, names, keys, profiles, queue, settings and log of the setup server. Secrets are written, never read."},
 			Components: &huma.Components{
-				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
-				SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "made by: amtmedic web token create NAME --role ROLE"}},
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token":       {Type: "http", Scheme: "bearer", Description: "made by: amtmedic web token create NAME --role ROLE"},
+					"certificate": {Type: "mutualTLS", Description: "where serve has --web-client-ca; admitted by: amtmedic web token create NAME --role ROLE --certificate FILE"},
+				},
 			},
 		},
 		Formats: huma.DefaultFormats, DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
@@ -78,10 +81,10 @@ func (s *Server) operation(id, method, path string, role store.Role, summary str
 		op.Description = "No token is needed."
 	case here:
 		op.Description = "Needs a token with any role, unless the caller is on the same machine."
-		op.Security = []map[string][]string{{"token": {}}, {}}
+		op.Security = []map[string][]string{{"token": {}}, {"certificate": {}}, {}}
 	default:
 		op.Description = "Needs a token with the role " + string(role) + " or more."
-		op.Security = []map[string][]string{{"token": {}}}
+		op.Security = []map[string][]string{{"token": {}}, {"certificate": {}}}
 		op.Errors = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}
 	}
 	op.Errors = append(op.Errors, append(faults, http.StatusServiceUnavailable)...)

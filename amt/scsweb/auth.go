@@ -2,6 +2,7 @@ package scsweb
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -25,6 +26,7 @@ const (
 type caller struct {
 	token   store.Token
 	secret  amt.Secret
+	subject string // of the certificate that stands for a token; empty when a token was shown
 	address string
 }
 
@@ -48,22 +50,25 @@ func (s *Server) authenticate(api huma.API) func(ctx huma.Context, next func(hum
 			need = store.RoleRead
 		}
 		who := caller{address: addressOf(ctx.RemoteAddr())}
-		secret, given := bearer(ctx.Header("Authorization"))
+		var given bool
+		if who.secret, given = bearer(ctx.Header("Authorization")); !given {
+			who.subject, given = s.shown(ctx.TLS())
+		}
 		k, known, err := store.Token{}, false, error(nil)
 		if given {
-			k, known, err = s.st.Token(ctx.Context(), secret)
+			k, known, err = s.credential(ctx.Context(), who)
 		}
 		switch {
 		case err != nil:
 			s.o.Log.Error("token was not looked up", "err", err)
 			_ = huma.WriteErr(api, ctx, http.StatusServiceUnavailable, "the database does not answer")
 		case !known || !k.Good(s.o.Now()):
-			s.refuse(api, ctx, k, given)
+			s.refuse(api, ctx, k, who, given)
 		case !k.Role.Allows(need):
 			s.o.Log.Warn("web service: the role is not enough", "from", who.address, "token", k.Name, "role", string(k.Role), "needs", string(need), "operation", ctx.Operation().OperationID)
 			_ = huma.WriteErr(api, ctx, http.StatusForbidden, "this needs the role "+string(need)+"; the token has "+string(k.Role))
 		default:
-			who.token, who.secret = k, secret
+			who.token = k
 			s.noteUse(ctx.Context(), k)
 			next(huma.WithValue(ctx, callerKey{}, who))
 		}
@@ -72,8 +77,7 @@ func (s *Server) authenticate(api huma.API) func(ctx huma.Context, next func(hum
 
 // refuse answers a request without a valid token. Each is logged until its source has failed too often;
 // from then on it learns only that.
-func (s *Server) refuse(api huma.API, ctx huma.Context, k store.Token, given bool) {
-	from := addressOf(ctx.RemoteAddr())
+func (s *Server) refuse(api huma.API, ctx huma.Context, k store.Token, who caller, given bool) {
 	wait, ok := s.failures.note(sourceOf(ctx.RemoteAddr()), s.o.Now())
 	s.metrics.refused.Inc()
 	if !ok {
@@ -87,10 +91,12 @@ func (s *Server) refuse(api huma.API, ctx huma.Context, k store.Token, given boo
 		why = "revoked token " + k.Name
 	case k.Name != "":
 		why = "expired token " + k.Name
+	case who.subject != "":
+		why = "the subject of the certificate has no name here: " + who.subject
 	case given:
 		why = "unknown token"
 	}
-	s.o.Log.Warn("web service: request refused", "from", from, "why", why, "operation", ctx.Operation().OperationID)
+	s.o.Log.Warn("web service: request refused", "from", who.address, "why", why, "operation", ctx.Operation().OperationID)
 	ctx.SetHeader("WWW-Authenticate", `Bearer realm="amtmedic"`)
 	_ = huma.WriteErr(api, ctx, http.StatusUnauthorized, "a valid token is needed: Authorization: Bearer TOKEN")
 }
@@ -110,8 +116,30 @@ func (s *Server) noteUse(ctx context.Context, k store.Token) {
 
 // still reports whether the token of a long request is good yet.
 func (s *Server) still(ctx context.Context, who caller) bool {
-	k, ok, err := s.st.Token(ctx, who.secret)
+	k, ok, err := s.credential(ctx, who)
 	return err != nil || ok && k.Good(s.o.Now()) // the database may be away for a moment
+}
+
+// shown gives the subject of the client certificate of a connection, where one stands for a token. The
+// handshake has verified it; a connection may live longer than its certificate.
+func (s *Server) shown(c *tls.ConnectionState) (subject string, ok bool) {
+	if s.o.ClientCAs == nil || s.o.ClientToken || c == nil || len(c.VerifiedChains) == 0 {
+		return "", false
+	}
+	leaf := c.VerifiedChains[0][0]
+	if s.o.Now().After(leaf.NotAfter) {
+		return "", false
+	}
+	subject = leaf.Subject.String()
+	return subject, subject != ""
+}
+
+// credential gives the row of what a caller has shown.
+func (s *Server) credential(ctx context.Context, who caller) (store.Token, bool, error) {
+	if who.subject != "" {
+		return s.st.CertificateToken(ctx, who.subject)
+	}
+	return s.st.Token(ctx, who.secret)
 }
 
 func bearer(header string) (amt.Secret, bool) {

@@ -7,6 +7,7 @@ package scsweb
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -59,6 +60,8 @@ func (l Limits) withDefaults() Limits {
 type Options struct {
 	Store       *store.Store
 	Certificate *tls.Certificate // https; nil is http
+	ClientCAs   *x509.CertPool   // who signs certificates of consoles; nil: none is asked for
+	ClientToken bool             // every connection needs such a certificate, and every request a token all the same
 	Version     string           // of the program, for the OpenAPI document
 	Now         func() time.Time // nil is time.Now
 	Log         *slog.Logger     // nil is silence
@@ -98,6 +101,19 @@ func New(o Options) *Server {
 	return s
 }
 
+// tls gives how https is spoken. A certificate of a console that is shown has to be sound, also where
+// none is needed.
+func (s *Server) tls() *tls.Config {
+	c := &tls.Config{Certificates: []tls.Certificate{*s.o.Certificate}, MinVersion: tls.VersionTLS12}
+	if s.o.ClientCAs != nil {
+		c.ClientCAs, c.ClientAuth = s.o.ClientCAs, tls.VerifyClientCertIfGiven
+		if s.o.ClientToken {
+			c.ClientAuth = tls.RequireAndVerifyClientCert
+		}
+	}
+	return c
+}
+
 // Handler answers requests; Serve uses it with limits around it.
 func (s *Server) Handler() http.Handler { return s.handler }
 
@@ -119,7 +135,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	l := s.o.Limits
 	var conns net.Listener = newBounded(ln, l.Open, l.OpenPerSource)
 	if s.HTTPS() {
-		conns = tls.NewListener(conns, &tls.Config{Certificates: []tls.Certificate{*s.o.Certificate}, MinVersion: tls.VersionTLS12})
+		conns = tls.NewListener(conns, s.tls())
 	}
 	srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: l.Header, ReadTimeout: l.Body, WriteTimeout: l.Answer, IdleTimeout: l.Idle,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(quiet{s.o.Log.Handler()}, slog.LevelDebug),

@@ -12,6 +12,9 @@ import (
 // AuditDone is the result of a change that was made.
 const AuditDone = "done"
 
+// WhoCommandLine is who made a change with this program itself.
+const WhoCommandLine = "command line"
+
 // Audit is a row of csti_audit: a change that somebody asked for. It holds no secrets.
 type Audit struct {
 	ID      int64

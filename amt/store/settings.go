@@ -20,6 +20,8 @@ type Setting struct {
 func Settings() []Setting {
 	const days = "; in days, 0 is never"
 	return []Setting{
+		{Name: "audit_days", Meaning: "how long rows of the audit are kept; in days, 0 is for ever", To: 36500},
+		{Name: "audit_rows", Meaning: "how many rows of the audit are kept; 0 is all of them", To: 100_000_000},
 		{Name: "default_profile", Meaning: "the profile of a client whose row in the UUID map names none"},
 		{Name: "hello_port", Meaning: "the TCP port of hellos where serve is told none; firmware sends to 9971", From: 1, To: 65535},
 		{Name: "maintain_clock_days", Meaning: "how often clocks of provisioned clients are set" + days, To: 36500},

@@ -42,10 +42,14 @@ func (r Role) rank() int {
 // ErrTaken: another row has the name.
 var ErrTaken = errors.New("the name is taken")
 
+// ErrSubject: another name in force has the subject.
+var ErrSubject = errors.New("a certificate with this subject has a name already")
+
 // Token is a row of web_tokens. The token itself is not kept.
 type Token struct {
 	ID      int64
 	Name    string // of the console or person that has it
+	Subject string // of the client certificate that stands for the token; empty for a token
 	Role    Role
 	Created time.Time
 	Expires time.Time // zero: never
@@ -79,24 +83,39 @@ func (s *Store) CreateToken(ctx context.Context, name string, role Role, lifetim
 	}
 	token := amt.NewSecret(tokenPrefix + base64.RawURLEncoding.EncodeToString(raw))
 	if err == nil {
-		err = s.write(ctx, func(t *tx) error {
-			var n int
-			if err := t.row(`SELECT count(*) FROM web_tokens WHERE name=?`, []any{name}, &n); err != nil {
-				return err
-			} else if n > 0 {
-				return ErrTaken
-			}
-			if err := t.row(`INSERT INTO web_tokens (name, role, hash, created_us, expires_us) VALUES (?, ?, ?, ?, ?) RETURNING id`,
-				[]any{name, string(role), hashOf(token), now.UnixMicro(), micro(k.Expires)}, &k.ID); err != nil {
-				return err
-			}
-			return t.audit(now.UnixMicro(), Audit{Who: "command line", Action: "token create", Object: name, Becomes: string(role), Result: AuditDone}, nil)
-		})
+		err = s.write(ctx, func(t *tx) error { return t.addToken(&k, hashOf(token)) })
 	}
 	if err != nil {
 		return amt.Secret{}, Token{}, &amt.Error{Op: "make token", Subject: name, Err: err}
 	}
 	return token, k, nil
+}
+
+// addToken writes the row of a token or of a certificate's subject, and the audit of it.
+func (t *tx) addToken(k *Token, hash string) error {
+	var names, subjects int
+	if err := t.row(`SELECT (SELECT count(*) FROM web_tokens WHERE name=?), (SELECT count(*) FROM web_tokens WHERE subject=? AND subject<>'' AND revoked_us=0)`,
+		[]any{k.Name, k.Subject}, &names, &subjects); err != nil {
+		return err
+	}
+	action := "token create"
+	switch {
+	case names > 0:
+		return ErrTaken
+	case subjects > 0:
+		return ErrSubject
+	case k.Subject != "":
+		action = "certificate admit"
+	}
+	if err := t.row(`INSERT INTO web_tokens (name, subject, role, hash, created_us, expires_us) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
+		[]any{k.Name, k.Subject, string(k.Role), hash, k.Created.UnixMicro(), micro(k.Expires)}, &k.ID); err != nil {
+		return err
+	}
+	becomes := string(k.Role)
+	if k.Subject != "" {
+		becomes += ", " + k.Subject
+	}
+	return t.audit(k.Created.UnixMicro(), Audit{Who: WhoCommandLine, Action: action, Object: k.Name, Becomes: becomes, Result: AuditDone}, nil)
 }
 
 func checkToken(name string, role Role, lifetime time.Duration) error {
@@ -151,7 +170,7 @@ func (s *Store) RevokeToken(ctx context.Context, name string) (revoked bool, err
 		if revoked = n > 0; err != nil || n == 0 {
 			return err
 		}
-		return t.audit(now, Audit{Who: "command line", Action: "token revoke", Object: name, Result: AuditDone}, nil)
+		return t.audit(now, Audit{Who: WhoCommandLine, Action: "token revoke", Object: name, Result: AuditDone}, nil)
 	})
 	if err != nil {
 		return false, &amt.Error{Op: "revoke token", Subject: name, Err: err}
@@ -159,12 +178,12 @@ func (s *Store) RevokeToken(ctx context.Context, name string) (revoked bool, err
 	return revoked, nil
 }
 
-const selectTokens = `SELECT id, name, role, created_us, expires_us, used_us, revoked_us FROM web_tokens`
+const selectTokens = `SELECT id, name, subject, role, created_us, expires_us, used_us, revoked_us FROM web_tokens`
 
 func scanToken(scan func(...any) error) (Token, error) {
 	var k Token
 	var created, expires, used, revoked int64
-	err := scan(&k.ID, &k.Name, &k.Role, &created, &expires, &used, &revoked)
+	err := scan(&k.ID, &k.Name, &k.Subject, &k.Role, &created, &expires, &used, &revoked)
 	k.Created, k.Expires, k.Used, k.Revoked = fromMicro(created), fromMicro(expires), fromMicro(used), fromMicro(revoked)
 	return k, err
 }

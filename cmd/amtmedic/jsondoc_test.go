@@ -202,6 +202,8 @@ func TestDocJSON(t *testing.T) {
 		{"profiles list", []string{"profiles", "list"}},
 		{"web token list", []string{"web", "token", "create", "console-1", "--days", "7"}},
 		{"web token list", []string{"web", "token", "list"}},
+		{"web audit", []string{"web", "audit", "list"}},
+		{"web audit", []string{"web", "audit", "trim", "--rows", "1000", "--yes"}},
 		{"profiles show", []string{"profiles", "show", "office", "--reveal"}},
 		{"ca show", []string{"ca", "show", "--make"}},
 		{"ca list", []string{"ca", "list"}},

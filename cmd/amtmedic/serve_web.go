@@ -19,18 +19,26 @@ import (
 
 // webFlags are the flags of serve that concern the web service.
 type webFlags struct {
-	addr, cert, key *string
-	insecure        *bool
+	addr, cert, key, clientCA, clientCert *string
+	insecure                              *bool
 }
 
 func addWeb(fs *flag.FlagSet) webFlags {
 	return webFlags{
-		addr:     fs.String("web", "", "`HOST:PORT` of the web service (default: none); without a certificate it stays on loopback"),
-		cert:     fs.String("web-cert", "", "`FILE` with the certificate of the web service and its chain, PEM: https, for sites whose AMT management uses TLS"),
-		key:      fs.String("web-key", "", "`FILE` with its private key, PEM"),
-		insecure: fs.Bool("web-insecure", false, "without a certificate, let the web service listen beyond loopback; tokens and keys travel in clear"),
+		addr:       fs.String("web", "", "`HOST:PORT` of the web service (default: none); without a certificate it stays on loopback"),
+		cert:       fs.String("web-cert", "", "`FILE` with the certificate of the web service and its chain, PEM: https, for sites whose AMT management uses TLS"),
+		key:        fs.String("web-key", "", "`FILE` with its private key, PEM"),
+		clientCA:   fs.String("web-client-ca", "", "`FILE` with the authorities that sign certificates of consoles, PEM: consoles may show one instead of a token"),
+		clientCert: fs.String("web-client-cert", clientAccept, "`MODE`: accept, a certificate admitted by \"amtmedic web token create --certificate\" stands for a token; require, every connection needs a certificate, and every request a token too"),
+		insecure:   fs.Bool("web-insecure", false, "without a certificate, let the web service listen beyond loopback; tokens and keys travel in clear"),
 	}
 }
+
+// What certificates of consoles are for: --web-client-cert.
+const (
+	clientAccept  = "accept"
+	clientRequire = "require"
+)
 
 // check tells wrong usage before anything is opened.
 func (f webFlags) check(fs *flag.FlagSet) error {
@@ -41,6 +49,12 @@ func (f webFlags) check(fs *flag.FlagSet) error {
 		return misuse(fs, "--web: %q is not HOST:PORT, such as 127.0.0.1:8443", plain(*f.addr))
 	case (*f.cert == "") != (*f.key == ""):
 		return misuse(fs, "--web-cert and --web-key go together")
+	case *f.clientCA != "" && *f.cert == "":
+		return misuse(fs, "--web-client-ca goes with --web-cert and --web-key: certificates of consoles need https")
+	case *f.clientCert != clientAccept && *f.clientCert != clientRequire:
+		return misuse(fs, "--web-client-cert is accept or require")
+	case *f.clientCert == clientRequire && *f.clientCA == "":
+		return misuse(fs, "--web-client-cert require goes with --web-client-ca")
 	case *f.cert != "" && *f.insecure:
 		return misuse(fs, "--web-insecure is for a web service without a certificate")
 	}
@@ -49,9 +63,10 @@ func (f webFlags) check(fs *flag.FlagSet) error {
 
 // webService is the web service of serve; the zero value is none.
 type webService struct {
-	srv *scsweb.Server
-	ln  net.Listener
-	log *slog.Logger
+	srv   *scsweb.Server
+	ln    net.Listener
+	log   *slog.Logger
+	needs string // what a request has to show, in words
 }
 
 // listen opens the port of the web service, after the checks that keep it from being useless or
@@ -71,6 +86,10 @@ func (f webFlags) listen(e *env, st *store.Store, log *slog.Logger, wake func())
 	if o.Certificate, err = f.certificate(e, log); err != nil {
 		return webService{}, err
 	}
+	if o.ClientCAs, err = f.clientCAs(e); err != nil {
+		return webService{}, err
+	}
+	o.ClientToken = *f.clientCert == clientRequire
 	addr := *f.addr
 	if host, port, _ := net.SplitHostPort(addr); host == "" && o.Certificate == nil && !*f.insecure {
 		addr = net.JoinHostPort("127.0.0.1", port)
@@ -84,7 +103,14 @@ func (f webFlags) listen(e *env, st *store.Store, log *slog.Logger, wake func())
 		return webService{}, &amt.Error{Op: "serve", Subject: "--web " + plain(addr), Err: errors.New("without a certificate tokens and keys would cross the network in clear"),
 			Hint: "listen on 127.0.0.1, or let AMT management use TLS and give --web-cert and --web-key; --web-insecure does it all the same"}
 	}
-	return webService{scsweb.New(o), ln, log}, nil
+	needs := "token"
+	switch {
+	case o.ClientToken:
+		needs = "certificate and token"
+	case o.ClientCAs != nil:
+		needs = "certificate or token"
+	}
+	return webService{scsweb.New(o), ln, log, needs}, nil
 }
 
 func isLoopback(a net.Addr) bool {
@@ -122,6 +148,22 @@ func (f webFlags) certificate(e *env, log *slog.Logger) (*tls.Certificate, error
 	return &pair, nil
 }
 
+// clientCAs reads the authorities that sign certificates of consoles; nil when none are named.
+func (f webFlags) clientCAs(e *env) (*x509.CertPool, error) {
+	if *f.clientCA == "" {
+		return nil, nil
+	}
+	b, err := readInput(e, *f.clientCA)
+	pool := x509.NewCertPool()
+	if err == nil && !pool.AppendCertsFromPEM(b) {
+		err = errors.New("it has no certificate")
+	}
+	if err != nil {
+		return nil, &amt.Error{Op: "serve", Subject: "--web-client-ca " + plain(*f.clientCA), Err: err, Hint: "PEM: one block for each authority, root or subordinate"}
+	}
+	return pool, nil
+}
+
 func webListenError(addr string, err error) error {
 	var known *amt.Error
 	if errors.As(listenError(addr, err), &known) {
@@ -141,7 +183,7 @@ func (w webService) ready() []any {
 	if w.srv.HTTPS() {
 		scheme = "https"
 	}
-	return []any{"web", fmt.Sprintf("%s://%s%s", scheme, w.ln.Addr(), scsweb.Prefix)}
+	return []any{"web", fmt.Sprintf("%s://%s%s", scheme, w.ln.Addr(), scsweb.Prefix), "web_needs", w.needs}
 }
 
 // event passes what happened to those who listen, if there is a web service.

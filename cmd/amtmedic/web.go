@@ -18,6 +18,7 @@ import (
 func runWeb(e *env, args []string) (int, error) {
 	return subcommand(e, "web", []command{
 		{"token", "make, list and revoke the tokens of consoles", runWebToken},
+		{"audit", "who changed what, and trim it", runWebAudit},
 		{"openapi", "print the description of the interface, OpenAPI 3.1", runWebOpenAPI},
 	}, args)
 }
@@ -48,6 +49,7 @@ func runWebOpenAPI(e *env, args []string) (int, error) {
 // tokenLine is the JSON form of a token, one a line.
 type tokenLine struct {
 	Name    string     `json:"name"`
+	Subject string     `json:"subject"` // of the certificate that stands for a token; empty for a token
 	Role    string     `json:"role"`
 	State   string     `json:"state"` // good, expired, revoked
 	Created time.Time  `json:"created"`
@@ -57,7 +59,7 @@ type tokenLine struct {
 }
 
 func newTokenLine(k store.Token, now time.Time) tokenLine {
-	out := tokenLine{Name: k.Name, Role: string(k.Role), State: "good", Created: k.Created}
+	out := tokenLine{Name: k.Name, Subject: k.Subject, Role: string(k.Role), State: "good", Created: k.Created}
 	switch {
 	case !k.Revoked.IsZero():
 		out.State = "revoked"
@@ -74,9 +76,10 @@ func newTokenLine(k store.Token, now time.Time) tokenLine {
 }
 
 func runWebTokenCreate(e *env, args []string) (int, error) {
-	fs := flags("web token create NAME [--role ROLE] [--days N] [--db FILE] [--json]")
+	fs := flags("web token create NAME [--role ROLE] [--days N] [--certificate FILE|SUBJECT] [--db FILE] [--json]")
 	db := addDB(fs)
 	role := fs.String("role", string(store.RoleRead), "`ROLE` of its bearer: read; operate, which also changes names, keys and the queue; admin, which also changes profiles and settings")
+	certificate := fs.String("certificate", "", "make no token: whoever shows the client certificate of this `FILE` (PEM), or one with this SUBJECT (such as CN=console-1,O=Corp), has the role, where serve is told --web-client-ca")
 	days := fs.Int("days", 0, "days until it expires, `N` (default: never)")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	words, err := parse(fs, args)
@@ -95,11 +98,13 @@ func runWebTokenCreate(e *env, args []string) (int, error) {
 		return exitFound, err
 	}
 	defer func() { _ = st.Close() }()
-	token, k, err := st.CreateToken(e.ctx, words[0], store.Role(*role), time.Duration(*days)*24*time.Hour, rand.Reader)
-	if errors.Is(err, store.ErrTaken) {
-		return exitFound, &amt.Error{Op: "make token", Subject: plain(words[0]), Err: store.ErrTaken, Hint: "\"amtmedic web token list\" shows the names; a name is never used twice, so that the audit stays clear"}
-	} else if err != nil {
-		return exitFound, err
+	life := time.Duration(*days) * 24 * time.Hour
+	if *certificate != "" {
+		return admitCertificate(e, st, store.Token{Name: words[0], Role: store.Role(*role)}, life, *certificate, *asJSON)
+	}
+	token, k, err := st.CreateToken(e.ctx, words[0], store.Role(*role), life, rand.Reader)
+	if err != nil {
+		return exitFound, tokenError(words[0], err)
 	}
 	if *asJSON {
 		line := newTokenLine(k, k.Created)
@@ -132,7 +137,7 @@ func runWebTokenList(e *env, args []string) (int, error) {
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if !*asJSON && len(all) > 0 {
-		fmt.Fprintln(w, "NAME\tROLE\tSTATE\tCREATED\tEXPIRES\tLAST USED")
+		fmt.Fprintln(w, "NAME\tROLE\tSTATE\tCREATED\tEXPIRES\tLAST USED\tCERTIFICATE")
 	}
 	when := func(t *time.Time) string {
 		if t == nil {
@@ -146,7 +151,7 @@ func runWebTokenList(e *env, args []string) (int, error) {
 			err = errors.Join(err, writeJSON(&b, line))
 			continue
 		}
-		fmt.Fprintln(w, strings.Join([]string{plain(line.Name), line.Role, line.State, when(&line.Created), when(line.Expires), when(line.Used)}, "\t"))
+		fmt.Fprintln(w, strings.Join([]string{plain(line.Name), line.Role, line.State, when(&line.Created), when(line.Expires), when(line.Used), dash(plain(line.Subject))}, "\t"))
 	}
 	if err := errors.Join(err, w.Flush()); err != nil {
 		return exitFound, err
