@@ -38,6 +38,9 @@ type Firmware struct {
 	Certificate func(t Task) (*tls.Config, error)
 	// CA signs the certificates of clients whose profile uses TLS; nil: such a client is refused.
 	CA *ca.CA
+	// OTP gives the one-time password that the agent of a Remote Configuration client planted; nil, or a
+	// zero one, compares nothing.
+	OTP func(t Task) amt.Secret
 	// Dial opens TCP connections; nil is a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Settle is how long a client may take to come back after its commit; zero is 90 s.
@@ -136,6 +139,9 @@ func (f *Firmware) settings(t Task, api device.API, known []device.Login) device
 		}}
 	if t.Profile.HostName == profile.Keep {
 		s.Names = device.Names{}
+	}
+	if f.OTP != nil && t.Method == amt.PKI {
+		s.OTP = f.OTP(t)
 	}
 	rights(&s, t.Profile, t.Job.Address.String())
 	return s

@@ -86,6 +86,13 @@ func New(c Config) *Engine {
 	return e
 }
 
+// PlantOTP stores the one-time password that an agent in the client's own system hands over.
+func (e *Engine) PlantOTP(otp amt.Secret) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.st.otp = otp.Reveal()
+}
+
 // factory gives what remains after a full unprovision; the stage is Pre.
 func (e *Engine) factory(now time.Time) settings {
 	return settings{stage: Pre, admin: user{name: "admin", ha1: digestOf("admin", e.Realm(), FactoryPassword), enabled: true},
