@@ -40,6 +40,7 @@ var homes = map[string][]string{
 	"golang.org/x/term":                  {"tui", "cmd"},
 	"github.com/rogpeppe/go-internal":    {},
 	"github.com/kardianos/service":       {"cmd"},
+	"github.com/zalando/go-keyring":      {"amt/store"},
 	"github.com/creack/pty":              {},
 }
 

@@ -74,7 +74,7 @@ func (s *Store) AddAuthority(ctx context.Context, a Authority) (id int64, err er
 		if err := t.row(`SELECT coalesce(max(id), 0)+1 FROM csti_authorities`, nil, &id); err != nil {
 			return err
 		}
-		cell, err := s.keys.sealText(a.Key, authorityPlace(id))
+		cell, err := t.sealText(a.Key, authorityPlace(id))
 		if err != nil {
 			return err
 		}
@@ -149,15 +149,15 @@ func certificatePlace(serial string) place { return place{"csti_certificates", "
 
 // AddCertificate keeps a certificate. It is durable when this returns.
 func (s *Store) AddCertificate(ctx context.Context, c Certificate) error {
-	cell, err := s.keys.sealText(c.Key, certificatePlace(c.Serial))
-	if err != nil {
-		return err
-	}
 	var uuid any
 	if !c.UUID.IsZero() {
 		uuid = c.UUID.String()
 	}
 	return s.write(ctx, func(t *tx) error {
+		cell, err := t.sealText(c.Key, certificatePlace(c.Serial))
+		if err != nil {
+			return err
+		}
 		return t.exec(`INSERT INTO csti_certificates (serial, authority_id, purpose, uuid, name, der, key, not_before_us, not_after_us, created_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			c.Serial, c.Authority, c.Purpose, uuid, c.Name, c.DER, cell, c.NotBefore.UnixMicro(), c.NotAfter.UnixMicro(), s.now().UnixMicro())
 	})
@@ -268,19 +268,15 @@ func clientSecretPlace(u amt.UUID, name string) place {
 // SetClientSecrets keeps secrets that are about to be sent to a job's client. They are durable when
 // this returns; only then may they be sent.
 func (s *Store) SetClientSecrets(ctx context.Context, j Job, secrets map[string]amt.Secret) error {
-	cells := map[string][]byte{}
-	for name, v := range secrets {
-		cell, err := s.keys.sealText(v, clientSecretPlace(j.UUID, name))
-		if err != nil {
-			return err
-		}
-		cells[name] = cell
-	}
 	return jobError("store secrets of", j, s.write(ctx, func(t *tx) error {
 		if _, err := t.mine(j); err != nil {
 			return err
 		}
-		for name, cell := range cells {
+		for name, v := range secrets {
+			cell, err := t.sealText(v, clientSecretPlace(j.UUID, name))
+			if err != nil {
+				return err
+			}
 			if err := t.exec(`INSERT INTO csti_client_secrets (uuid, name, value, updated_us) VALUES (?, ?, ?, ?)
 				ON CONFLICT (uuid, name) DO UPDATE SET value=excluded.value, updated_us=excluded.updated_us`, j.UUID.String(), name, cell, s.now().UnixMicro()); err != nil {
 				return err

@@ -20,6 +20,8 @@ type engine struct {
 	skip          string // ends the selection of device rows a to lock, of which those that others hold are left out
 	lock          string // ends the selection of rows that stay as they are until the commit
 	clock         string // gives the microseconds since 1970 that leases and due times are judged by; empty: our own clock does
+	keep          string // ends the selection of the active data key: its row stays until the transaction ends
+	still         string // run first by a change of the data keys: nobody seals, and nobody else changes them, until it ends; may be empty
 	pairs         string // run first by an import of keys, so that two do not choose the same free id; may be empty
 	tables        string // counts our tables among these six names
 	shared        bool   // several servers may work the queue, each with leases of its own

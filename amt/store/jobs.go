@@ -77,12 +77,12 @@ type Done struct {
 // another worker has the entry by now.
 func (s *Store) Finish(ctx context.Context, j Job, d Done) error {
 	uuid := j.UUID.String()
-	cell, err := s.keys.sealText(d.Password, passwordPlace("admin_password", uuid))
-	if err != nil {
-		return err
-	}
-	err = s.write(ctx, func(t *tx) error {
+	err := s.write(ctx, func(t *tx) error {
 		if _, err := t.mine(j); err != nil {
+			return err
+		}
+		cell, err := t.sealText(d.Password, passwordPlace("admin_password", uuid))
+		if err != nil {
 			return err
 		}
 		now := s.now().UnixMicro()

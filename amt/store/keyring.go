@@ -1,44 +1,81 @@
 package store
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
-	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime"
+	"maps"
 	"strconv"
-	"strings"
+	"sync"
+	"time"
 
 	"amtmedic/amt"
 )
 
-// keyring holds the data keys in clear; only this process's memory has them so.
+// keyring holds the data keys in clear; only this process's memory has them so. Another process may
+// make a new data key at any time: a transaction seals under the key that is active in the database at
+// that moment, and a cell under a key that is not here yet has the keys loaded again.
 type keyring struct {
+	mu     sync.RWMutex
 	active uint32
 	keys   map[uint32][]byte
+	load   func(have map[uint32][]byte) (keys map[uint32][]byte, active uint32, err error) // nil: the secrets cannot be read
+	again  sync.Mutex                                                                      // one loads at a time
 }
 
-// sealText encrypts a secret; an empty one becomes no cell at all (NULL).
-func (k keyring) sealText(s amt.Secret, p place) ([]byte, error) {
-	if s.IsZero() {
-		return nil, nil
+// get gives a data key; nil when it is not loaded.
+func (k *keyring) get(id uint32) []byte {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.keys[id]
+}
+
+// find gives a data key, and loads the keys again when it is not here yet.
+func (k *keyring) find(id uint32) ([]byte, error) {
+	if key := k.get(id); key != nil {
+		return key, nil
 	}
-	key := k.keys[k.active]
-	if key == nil {
-		return nil, fmt.Errorf("%w: no data key is loaded", ErrKey)
+	var why error
+	if k.load != nil {
+		why = k.refresh(id)
 	}
-	return seal(rand.Reader, k.active, key, []byte(s.Reveal()), p)
+	switch key := k.get(id); {
+	case key != nil:
+		return key, nil
+	case why != nil:
+		return nil, fmt.Errorf("%w: key %d is not loaded: %w", ErrKey, id, why)
+	}
+	return nil, fmt.Errorf("%w: key %d is not loaded", ErrKey, id)
+}
+
+// refresh loads the keys again unless somebody else has brought in the wanted one meanwhile. Keys that
+// the database has no more are kept: a cell may have been read before its key went.
+func (k *keyring) refresh(wanted uint32) error {
+	k.again.Lock()
+	defer k.again.Unlock()
+	if wanted != 0 && k.get(wanted) != nil {
+		return nil
+	}
+	k.mu.RLock()
+	have := maps.Clone(k.keys)
+	k.mu.RUnlock()
+	keys, active, err := k.load(have)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.keys == nil {
+		k.keys = map[uint32][]byte{}
+	}
+	maps.Copy(k.keys, keys)
+	k.active = active
+	return nil
 }
 
 // openText decrypts a cell. An unknown key id is an error, never an empty secret.
-func (k keyring) openText(cell []byte, p place) (amt.Secret, error) {
+func (k *keyring) openText(cell []byte, p place) (amt.Secret, error) {
 	if len(cell) == 0 {
 		return amt.Secret{}, nil
 	}
@@ -46,9 +83,9 @@ func (k keyring) openText(cell []byte, p place) (amt.Secret, error) {
 	if err != nil {
 		return amt.Secret{}, fmt.Errorf("read %s.%s of row %s: %w", p.table, p.column, p.row, err)
 	}
-	key := k.keys[id]
-	if key == nil {
-		return amt.Secret{}, fmt.Errorf("read %s.%s of row %s: %w: key %d is not loaded", p.table, p.column, p.row, ErrKey, id)
+	key, err := k.find(id)
+	if err != nil {
+		return amt.Secret{}, fmt.Errorf("read %s.%s of row %s: %w", p.table, p.column, p.row, err)
 	}
 	plain, err := unseal(key, cell, p)
 	if err != nil {
@@ -57,32 +94,50 @@ func (k keyring) openText(cell []byte, p place) (amt.Secret, error) {
 	return amt.NewSecret(string(plain)), nil
 }
 
+// sealText encrypts a secret for its place under the data key that is active in this transaction; that
+// key stays in the database until the transaction ends. An empty secret becomes no cell at all (NULL).
+func (t *tx) sealText(s amt.Secret, p place) ([]byte, error) {
+	if s.IsZero() {
+		return nil, nil
+	}
+	if !rotates(p) {
+		return nil, fmt.Errorf("seal %s.%s: a rotation of the data key would leave this column out", p.table, p.column)
+	}
+	if t.sealing == 0 {
+		if err := t.row(`SELECT id FROM secret_keys WHERE active=1 ORDER BY id DESC LIMIT 1`+t.e.keep, nil, &t.sealing); err != nil {
+			return nil, fmt.Errorf("%w: read the active data key: %w", ErrKey, err)
+		}
+	}
+	key, err := t.s.w.keys.find(t.sealing)
+	if err != nil {
+		return nil, err
+	}
+	return seal(rand.Reader, t.sealing, key, []byte(s.Reveal()), p)
+}
+
 // openKeys loads the data keys, and makes key-encryption key and first data key in a database that has none.
-func (s *Store) openKeys(ctx context.Context, o Options) error {
+func (s *Store) openKeys(ctx context.Context) error {
 	var n int
 	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM secret_keys WHERE id>0`).Scan(&n); err != nil {
 		return classify(err)
 	}
-	kek, from, err := s.ownKEK(ctx, o, n == 0)
+	kek, err := s.ownKEK(ctx, n == 0)
 	if err == nil && n == 0 {
-		err = s.addDataKey(ctx, kek)
+		err = s.addDataKey(ctx, kek.keys[0])
 	}
 	if err == nil {
-		s.keys, err = s.loadKeys(ctx, kek)
+		s.keys.keys, s.keys.active, err = loadKeys(ctx, s.read, kek.keys, nil)
 	}
 	if err != nil {
-		return s.keyError(from, err)
+		return s.keyError(kek.from, err)
 	}
+	s.keys.load = s.reload
 	return nil
 }
 
 // addDataKey makes the first data key unless another program was quicker.
 func (s *Store) addDataKey(ctx context.Context, kek []byte) error {
-	key := make([]byte, keySize)
-	if _, err := rand.Read(key); err != nil {
-		return err
-	}
-	wrapped, err := seal(rand.Reader, 0, kek, key, wrapPlace(1))
+	_, wrapped, err := newDataKey(1, kek)
 	if err != nil {
 		return err
 	}
@@ -92,128 +147,101 @@ func (s *Store) addDataKey(ctx context.Context, kek []byte) error {
 	})
 }
 
-func (s *Store) loadKeys(ctx context.Context, kek []byte) (keyring, error) {
-	ring := keyring{keys: map[uint32][]byte{}}
-	rows, err := s.read.QueryContext(ctx, `SELECT id, wrapped, active FROM secret_keys WHERE id>0 ORDER BY id`)
+// newDataKey makes a data key, and its form in the database.
+func newDataKey(id uint32, kek []byte) (key, wrapped []byte, err error) {
+	key = make([]byte, keySize)
+	if _, err := rand.Read(key); err != nil {
+		return nil, nil, err
+	}
+	wrapped, err = seal(rand.Reader, 0, kek, key, wrapPlace(id))
+	return key, wrapped, err
+}
+
+// loadKeys unwraps the data keys with one of keks. One that is handed over needs only the data key before
+// it: the row -N of secret_keys, while a rotation is under way, is key N sealed under that.
+func loadKeys(ctx context.Context, r *reader, keks [][]byte, have map[uint32][]byte) (map[uint32][]byte, uint32, error) {
+	keys, active := map[uint32][]byte{}, uint32(0)
+	rows, err := r.QueryContext(ctx, `SELECT id, wrapped, active FROM secret_keys WHERE id<>0 ORDER BY id`)
 	if err != nil {
-		return ring, classify(err)
+		return nil, 0, classify(err)
 	}
 	defer func() { _ = rows.Close() }()
+	handed := map[uint32][]byte{}
 	for rows.Next() {
-		var id uint32
-		var cell sql.RawBytes
-		var active bool
-		if err := rows.Scan(&id, &cell, &active); err != nil {
-			return ring, err
+		var n int64
+		var wrapped []byte
+		var isActive bool
+		if err := rows.Scan(&n, &wrapped, &isActive); err != nil {
+			return nil, 0, err
 		}
-		key, err := unseal(kek, cell, wrapPlace(id))
-		if err != nil {
-			return ring, fmt.Errorf("%w: unwrap key %d: %w", ErrKey, id, err)
+		if n < 0 {
+			handed[uint32(-n)] = wrapped
+			continue
 		}
-		ring.keys[id] = key
-		if active {
-			ring.active = id
+		id := uint32(n)
+		if isActive {
+			active = id
+		}
+		key := have[id]
+		if key == nil {
+			key = unhand(handed[id], id, have)
+		}
+		if key == nil {
+			if key, err = unwrap(wrapped, id, keks); err != nil {
+				return nil, 0, err
+			}
+		}
+		keys[id] = key
+	}
+	return keys, active, classify(rows.Err())
+}
+
+// unwrap opens a data key with the one of keks that fits.
+func unwrap(wrapped []byte, id uint32, keks [][]byte) (key []byte, err error) {
+	err = errors.New("no key is at hand")
+	for _, kek := range keks {
+		if key, err = unseal(kek, wrapped, wrapPlace(id)); err == nil {
+			return key, nil
 		}
 	}
-	return ring, rows.Err()
+	return nil, fmt.Errorf("%w: unwrap key %d: %w", ErrKey, id, err)
+}
+
+// unhand opens a data key that is sealed under another data key; nil when that one is not here.
+func unhand(handed []byte, id uint32, have map[uint32][]byte) []byte {
+	by, err := cellKey(handed)
+	if err != nil || have[by] == nil {
+		return nil
+	}
+	key, err := unseal(have[by], handed, handPlace(id))
+	if err != nil {
+		return nil
+	}
+	return key
+}
+
+func handPlace(id uint32) place {
+	return place{"secret_keys", "handed", strconv.FormatUint(uint64(id), 10)}
+}
+
+// reloadTime bounds how long a cell waits for a key that another process made.
+const reloadTime = 15 * time.Second
+
+// reload reads the keys again, over a connection of its own: whoever needs it may hold all others. The
+// key-encryption key is only asked for when a key is not handed over.
+func (s *Store) reload(have map[uint32][]byte) (map[uint32][]byte, uint32, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), reloadTime)
+	defer cancel()
+	if keys, active, err := loadKeys(ctx, s.spare, nil, have); err == nil || !errors.Is(err, ErrKey) {
+		return keys, active, err
+	}
+	kek, err := s.lookKEK(ctx, s.spare)
+	if err != nil {
+		return nil, 0, err
+	}
+	return loadKeys(ctx, s.spare, kek.keys, have)
 }
 
 func wrapPlace(id uint32) place {
 	return place{"secret_keys", "wrapped", strconv.FormatUint(uint64(id), 10)}
-}
-
-const keyHead = "# amtmedic key file. Whoever has it and the database can read every PPS and password in it."
-
-// readKeyFile reads 64 hexadecimal digits; lines that begin with # are comments.
-func readKeyFile(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("others than its owner may read it (mode %04o)", info.Mode().Perm())
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	sc := bufio.NewScanner(bytes.NewReader(raw))
-	for sc.Scan() {
-		line := strings.TrimSpace(sc.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		key, err := hex.DecodeString(line)
-		if err != nil || len(key) != keySize {
-			break
-		}
-		return key, nil
-	}
-	return nil, errors.New("it holds no key of 64 hexadecimal digits")
-}
-
-// makeKeyFile makes a new key with owner-only rights. Two programs that do so at once end with the
-// same key: the file appears complete under its name, once.
-func makeKeyFile(file string) ([]byte, error) {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, err
-	}
-	key := make([]byte, keySize)
-	if _, err := rand.Read(key); err != nil {
-		return nil, err
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-*") // mode 0600
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = fmt.Fprintf(tmp, "%s\n%x\n", keyHead, key)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return nil, err
-	}
-	if err := publish(tmp.Name(), file); err != nil {
-		if !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
-		return readKeyFile(file)
-	}
-	return key, nil
-}
-
-// publish gives a file its final name unless that name is taken. File systems without hard links
-// get a copy that is made exclusively.
-func publish(from, to string) error {
-	err := os.Link(from, to)
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	raw, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func (s *Store) keyError(from string, err error) error {
-	hint := "the database needs the key file that was made with it: name it with --key-file"
-	op := "read key file"
-	if !errors.Is(err, ErrKey) {
-		err = fmt.Errorf("%w: %w", ErrKey, err)
-	}
-	switch {
-	case errors.Is(err, errNoKeyFile):
-		op, from = "open database", s.path
-		hint = "name one with --key-file or AMTMEDIC_KEY_FILE, or give a passphrase in AMTMEDIC_KEY_PASSPHRASE; it is made when the database is new, and every server needs the same"
-	case from == passphraseSource:
-		op, from = "open keys", s.path
-		hint = "give the passphrase that the database was made with in AMTMEDIC_KEY_PASSPHRASE"
-	case strings.Contains(err.Error(), "others than its owner"):
-		hint = "chmod 600 " + from
-	}
-	return &amt.Error{Op: op, Subject: from, Err: err, Hint: hint}
 }

@@ -136,12 +136,12 @@ type Maintained struct {
 // Finish.
 func (s *Store) FinishMaintenance(ctx context.Context, j Job, d Maintained) error {
 	uuid := j.UUID.String()
-	cell, err := s.keys.sealText(d.Password, passwordPlace("admin_password", uuid))
-	if err != nil {
-		return err
-	}
-	err = s.write(ctx, func(t *tx) error {
+	err := s.write(ctx, func(t *tx) error {
 		again, err := t.mine(j)
+		if err != nil {
+			return err
+		}
+		cell, err := t.sealText(d.Password, passwordPlace("admin_password", uuid))
 		if err != nil {
 			return err
 		}

@@ -27,12 +27,12 @@ func (s *Store) Passwords(ctx context.Context, u amt.UUID) (verified, next amt.S
 // this returns; only then may it be sent.
 func (s *Store) SetNextPassword(ctx context.Context, j Job, password amt.Secret) error {
 	uuid := j.UUID.String()
-	cell, err := s.keys.sealText(password, passwordPlace("next_password", uuid))
-	if err != nil {
-		return err
-	}
 	return jobError("store password of", j, s.write(ctx, func(t *tx) error {
 		if _, err := t.mine(j); err != nil {
+			return err
+		}
+		cell, err := t.sealText(password, passwordPlace("next_password", uuid))
+		if err != nil {
 			return err
 		}
 		return t.exec(`UPDATE csti_amts SET next_password=? WHERE uuid=?`, cell, uuid)

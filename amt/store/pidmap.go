@@ -137,7 +137,7 @@ func (s *Store) importKey(t *tx, p Pair, sum *KeyImport) error {
 			return err
 		}
 	}
-	cells, err := s.sealPair(p)
+	cells, err := t.sealPair(p)
 	if err != nil {
 		return err
 	}
@@ -162,14 +162,14 @@ func (s *Store) importKey(t *tx, p Pair, sum *KeyImport) error {
 }
 
 // sealPair encrypts PPS, current and admin password of a pair for its row.
-func (s *Store) sealPair(p Pair) ([3][]byte, error) {
+func (t *tx) sealPair(p Pair) ([3][]byte, error) {
 	var out [3][]byte
 	if p.PPS.IsZero() {
 		return out, errors.New("it has no PPS")
 	}
 	for i, secret := range []amt.Secret{p.PPS, p.CurrentPassword, p.AdminPassword} {
 		var err error
-		if out[i], err = s.keys.sealText(secret, pairPlace(i, p.ID)); err != nil {
+		if out[i], err = t.sealText(secret, pairPlace(i, p.ID)); err != nil {
 			return out, err
 		}
 	}

@@ -25,6 +25,8 @@ var postgres = &engine{
 	sessions: 6, batch: 16, helloSessions: 2, helloBatch: 128, chunk: 128, arrays: true, limit: 30 * time.Second, begin: "BEGIN", lost: true, shared: true,
 	skip: " FOR UPDATE OF a SKIP LOCKED", lock: " FOR UPDATE",
 	clock: "SELECT CAST(extract(epoch FROM clock_timestamp())*1000000 AS bigint)",
+	keep:  " FOR KEY SHARE",
+	still: "LOCK TABLE secret_keys IN EXCLUSIVE MODE",
 	pairs: "LOCK TABLE csti_pid_map IN SHARE ROW EXCLUSIVE MODE",
 	tables: `SELECT count(*) FROM information_schema.tables WHERE table_schema=current_schema()
 		AND table_name IN ('csti_configuration','csti_amts','csti_pid_map','csti_uuid_maps','csto_queue_entries','csto_delayed_entries')`,
@@ -95,7 +97,7 @@ func openPostgres(ctx context.Context, target string, o Options, write bool) (*S
 		cfg.ConnectTimeout = 10 * time.Second
 	}
 	cfg.RuntimeParams["application_name"] = "amtmedic"
-	s := &Store{path: shown(target), now: clock(o), e: postgres}
+	s := newStore(shown(target), o, postgres)
 	if o.Now != nil { // a time that is given goes before that of the database
 		own := *postgres
 		own.clock, s.e = "", &own
@@ -105,6 +107,8 @@ func openPostgres(ctx context.Context, target string, o Options, write bool) (*S
 	s.read = &reader{stdlib.OpenDB(*read), postgres}
 	s.read.db.SetMaxOpenConns(8)
 	s.read.db.SetConnMaxIdleTime(5 * time.Minute)
+	s.spare = &reader{stdlib.OpenDB(*read), postgres}
+	s.spare.db.SetMaxIdleConns(0)
 	if write {
 		db := stdlib.OpenDB(*cfg)
 		if err := migrate(ctx, db, "postgres"); err != nil {
@@ -113,6 +117,7 @@ func openPostgres(ctx context.Context, target string, o Options, write bool) (*S
 		if s.w, err = newWriter(ctx, db, postgres); err != nil {
 			return nil, errors.Join(oneLine{classify(err)}, db.Close(), s.Close())
 		}
+		s.w.keys = s.keys
 	} else if err := s.ping(ctx); err != nil {
 		return nil, errors.Join(oneLine{err}, s.Close())
 	}
@@ -159,15 +164,41 @@ func causeOfPostgres(err error) error {
 // openShared opens a database that several servers may use. Its key file has no default place, since
 // all of them need the same one.
 func openShared(ctx context.Context, target string, o Options) (*Store, error) {
-	if o.KeyFile == "" && o.Passphrase.IsZero() {
-		return nil, (&Store{path: shown(target)}).keyError("", errNoKeyFile)
+	if o.KeyFile == "" && o.Passphrase.IsZero() && o.KeyFrom == "" {
+		if err := findsItsKey(ctx, target, o); err != nil {
+			return nil, err
+		}
 	}
 	s, err := openPostgres(ctx, target, o, true)
 	if err != nil {
 		return nil, opened(shown(target), err)
 	}
-	if err := s.openKeys(ctx, o); err != nil {
+	if err := s.openKeys(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// findsItsKey refuses a database whose key nobody named, before tables are made in it. Where a person can
+// be asked, one that is there may remember that its key is a passphrase, or in the keyring.
+func findsItsKey(ctx context.Context, target string, o Options) error {
+	if o.Ask == nil {
+		return newStore(shown(target), o, postgres).keyError("", errNoKeyFile)
+	}
+	s, err := openPostgres(ctx, target, o, false)
+	if err != nil {
+		if errors.Is(err, ErrNoTable) {
+			err = newStore(shown(target), o, postgres).keyError("", errNoKeyFile)
+		}
+		return opened(shown(target), err)
+	}
+	defer func() { _ = s.Close() }()
+	row, err := s.remembered(ctx, s.read)
+	if err == nil && row.kind() == KeyInFile {
+		err = errNoKeyFile
+	}
+	if err != nil {
+		return s.keyError(row.kind(), err)
+	}
+	return nil
 }

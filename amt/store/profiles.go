@@ -71,13 +71,13 @@ func bodyPlace(id int64, path string) place {
 }
 
 // sealBody seals every secret of a body under the active data key, those that stand there sealed too.
-func (s *Store) sealBody(id int64, body string) (string, error) {
+func (s *Store) sealBody(t *tx, id int64, body string) (string, error) {
 	body, err := s.openBody(id, body)
 	if err != nil {
 		return "", err
 	}
 	return mapSecrets(body, "secret", func(path, text string) (map[string]string, error) {
-		cell, err := s.keys.sealText(amt.NewSecret(text), bodyPlace(id, path))
+		cell, err := t.sealText(amt.NewSecret(text), bodyPlace(id, path))
 		return map[string]string{"sealed": base64.StdEncoding.EncodeToString(cell)}, err
 	})
 }
@@ -184,7 +184,7 @@ func (s *Store) putProfile(t *tx, r ProfileRow, sum *ProfileChange) error {
 			return nil
 		}
 	}
-	body, err := s.sealBody(r.ID, r.Body)
+	body, err := s.sealBody(t, r.ID, r.Body)
 	if err != nil {
 		return fmt.Errorf("profile %s: %w", r.Name, err)
 	}
@@ -202,11 +202,16 @@ func (s *Store) putProfile(t *tx, r ProfileRow, sum *ProfileChange) error {
 	return t.log(now, "", SeverityInfo, "profile", fmt.Sprintf("profile %s was changed", r.Name))
 }
 
-// ResealProfiles seals the secrets of all profiles under the active data key, and gives how many profiles
-// were written anew. Those that are sealed so already stay as they are.
-func (s *Store) ResealProfiles(ctx context.Context) (n int, err error) {
+// resealProfiles seals the secrets of all profiles under the active data key, and gives how many profiles
+// were written anew, and which of their secrets cannot be read. Those that are sealed so already stay as
+// they are.
+func (s *Store) resealProfiles(ctx context.Context) (n int, unread []string, err error) {
 	err = s.write(ctx, func(t *tx) error {
-		n = 0
+		n, unread = 0, nil
+		var active uint32
+		if err := t.row(`SELECT id FROM secret_keys WHERE active=1 ORDER BY id DESC LIMIT 1`+t.e.keep, nil, &active); err != nil {
+			return err
+		}
 		bodies := map[int64]string{}
 		if err := t.each(`SELECT id, body FROM csti_profiles`, nil, func(scan func(...any) error) error {
 			var id int64
@@ -217,34 +222,27 @@ func (s *Store) ResealProfiles(ctx context.Context) (n int, err error) {
 		}); err != nil {
 			return err
 		}
-		for id, body := range bodies {
-			if !s.oldKeyIn(body) {
+		for id, old := range bodies {
+			if !slices.ContainsFunc(bodyKeys(old), func(k uint32) bool { return k != active }) {
 				continue
 			}
-			body, err := s.sealBody(id, body)
+			if _, err := s.openBody(id, old); err != nil {
+				unread = append(unread, fmt.Sprintf("csti_profiles.body of row %d", id))
+				continue
+			}
+			body, err := s.sealBody(t, id, old)
 			if err != nil {
 				return fmt.Errorf("profile %d: %w", id, err)
 			}
-			if err := t.exec(`UPDATE csti_profiles SET body=? WHERE id=?`, body, id); err != nil {
+			changed, err := t.execN(`UPDATE csti_profiles SET body=? WHERE id=? AND body=?`, body, id, old)
+			if err != nil {
 				return err
 			}
-			n++
+			n += int(changed)
 		}
 		return nil
 	})
-	return n, err
-}
-
-// oldKeyIn reports whether a secret of a body is sealed under another key than the active one.
-func (s *Store) oldKeyIn(body string) (old bool) {
-	_, _ = mapSecrets(body, "sealed", func(_, text string) (map[string]string, error) {
-		cell, err := base64.StdEncoding.DecodeString(text)
-		if id, err2 := cellKey(cell); err != nil || err2 != nil || id != s.keys.active {
-			old = true
-		}
-		return map[string]string{"sealed": text}, nil
-	})
-	return old
+	return n, unread, err
 }
 
 func (s *Store) openBody(id int64, body string) (string, error) {

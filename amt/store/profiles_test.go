@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -52,26 +51,6 @@ func TestProfiles(t *testing.T) {
 	}
 	if _, err := s.RemoveProfile(ctx, "default"); !errors.Is(err, ErrInUse) {
 		t.Errorf("remove the default: %v", err)
-	}
-}
-
-// A new data key gets the secrets of profiles too.
-func TestResealProfiles(t *testing.T) {
-	s := fresh(t)
-	ctx := t.Context()
-	if _, err := s.PutProfiles(ctx, []ProfileRow{{Name: "fixed", Body: secretBody}}, ""); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := s.ResealProfiles(ctx); n != 0 || err != nil {
-		t.Errorf("under the same key: %d, %v", n, err)
-	}
-	s.keys.keys[9], s.keys.active = bytes.Repeat([]byte{9}, keySize), 9
-	if n, err := s.ResealProfiles(ctx); n != 1 || err != nil {
-		t.Errorf("under a new key: %d, %v", n, err)
-	}
-	delete(s.keys.keys, 1)
-	if body, _, err := s.OpenProfile(ctx, "fixed"); err != nil || !sameJSON(body, secretBody) {
-		t.Errorf("without the old key: %s, %v", body, err)
 	}
 }
 

@@ -26,25 +26,23 @@ type Progress struct {
 // a secret be sent. ErrLeaseLost when another worker has the entry by now.
 func (s *Store) NoteProgress(ctx context.Context, j Job, p Progress) error {
 	uuid := j.UUID.String()
-	password, err := s.keys.sealText(p.Password, passwordPlace("next_password", uuid))
-	if err != nil {
-		return err
-	}
-	secrets := map[string][]byte{}
-	for name, v := range p.Secrets {
-		if secrets[name], err = s.keys.sealText(v, clientSecretPlace(j.UUID, name)); err != nil {
-			return err
-		}
-	}
 	return jobError("note the progress of", j, s.write(ctx, func(t *tx) error {
 		if _, err := t.mine(j); err != nil {
 			return err
 		}
-		for name, cell := range secrets {
+		for name, v := range p.Secrets {
+			cell, err := t.sealText(v, clientSecretPlace(j.UUID, name))
+			if err != nil {
+				return err
+			}
 			if err := t.exec(`INSERT INTO csti_client_secrets (uuid, name, value, updated_us) VALUES (?, ?, ?, ?)
 				ON CONFLICT (uuid, name) DO UPDATE SET value=excluded.value, updated_us=excluded.updated_us`, uuid, name, cell, s.now().UnixMicro()); err != nil {
 				return err
 			}
+		}
+		password, err := t.sealText(p.Password, passwordPlace("next_password", uuid))
+		if err != nil {
+			return err
 		}
 		if password != nil {
 			if err := t.exec(`UPDATE csti_amts SET next_password=? WHERE uuid=?`, password, uuid); err != nil {

@@ -40,6 +40,13 @@ type Options struct {
 	// Passphrase protects the data keys instead of a key file: of a new database when no KeyFile is
 	// named, and of every database that was made so.
 	Passphrase amt.Secret
+	// Ask asks a person for the passphrase of the database, and for a new one twice. It is used when the
+	// database needs one and Passphrase is empty; nil: nobody can be asked.
+	Ask func(ctx context.Context, isNew bool) (amt.Secret, error)
+	// KeyFrom is where the key of a new database comes from: KeyInFile, KeyByPassphrase or KeyInKeyring.
+	// Empty: a passphrase where one is given and no KeyFile, else a file. A database that is there
+	// remembers where its key comes from.
+	KeyFrom string
 	// Now gives the time of rows; nil is time.Now.
 	Now func() time.Time
 }
@@ -47,12 +54,15 @@ type Options struct {
 // Store is an open database. It is safe for several goroutines, and several processes may have
 // the same file open; only the queue has one owner (LockQueue).
 type Store struct {
-	path string
-	now  func() time.Time
-	read *reader
-	e    *engine
-	w    *writer // nil when opened read-only
-	keys keyring
+	path  string
+	o     Options
+	now   func() time.Time
+	read  *reader
+	spare *reader // one connection beside all others, for keys that are loaded again
+	e     *engine
+	w     *writer // nil when opened read-only
+	keys  *keyring
+	step  func(string) // tests end the process here; nil does nothing
 }
 
 // Path gives the absolute path of the database file, or the URL of a shared one without its password.
@@ -90,7 +100,7 @@ func openAt(ctx context.Context, path string, o Options) (*Store, error) {
 	if err := createFile(path); err != nil {
 		return nil, classify(err)
 	}
-	s := &Store{path: path, now: clock(o), e: embedded}
+	s := newStore(path, o, embedded)
 	db, err := sql.Open("sqlite", dsn(path, modeWrite))
 	if err != nil {
 		return nil, classify(err)
@@ -102,10 +112,14 @@ func openAt(ctx context.Context, path string, o Options) (*Store, error) {
 	if s.w, err = newWriter(ctx, db, embedded); err != nil {
 		return nil, errors.Join(classify(err), db.Close())
 	}
+	s.w.keys = s.keys
 	if s.read, err = openReaders(path, modeQuery); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if err := s.openKeys(ctx, o); err != nil {
+	if s.spare, err = openReaders(path, modeQuery); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.openKeys(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -120,7 +134,7 @@ func OpenExisting(ctx context.Context, target string, o Options) (*Store, error)
 		if err != nil {
 			return nil, opened(shown(target), err)
 		}
-		return s.withKeys(ctx, o)
+		return s.withKeys(ctx)
 	}
 	path, err := filePath(target)
 	if err != nil {
@@ -131,24 +145,28 @@ func OpenExisting(ctx context.Context, target string, o Options) (*Store, error)
 		return nil, opened(path, classify(err))
 	}
 	_ = f.Close()
-	s := &Store{path: path, now: clock(o), e: embedded}
+	s := newStore(path, o, embedded)
 	if s.read, err = openReaders(path, modeReadOnly); err != nil {
 		return nil, opened(path, err)
+	}
+	if s.spare, err = openReaders(path, modeReadOnly); err != nil {
+		return nil, errors.Join(opened(path, err), s.Close())
 	}
 	if err := s.ping(ctx); err != nil {
 		return nil, errors.Join(opened(path, err), s.Close())
 	}
-	return s.withKeys(ctx, o)
+	return s.withKeys(ctx)
 }
 
 // withKeys loads the data keys if their key is at hand.
-func (s *Store) withKeys(ctx context.Context, o Options) (*Store, error) {
-	kek, from, err := s.lookKEK(ctx, o)
-	if err == nil && kek != nil {
-		s.keys, err = s.loadKeys(ctx, kek)
+func (s *Store) withKeys(ctx context.Context) (*Store, error) {
+	kek, err := s.lookKEK(ctx, s.read)
+	if err == nil && kek.keys != nil {
+		s.keys.load = s.reload
+		s.keys.keys, s.keys.active, err = loadKeys(ctx, s.read, kek.keys, nil)
 	}
 	if err != nil {
-		return nil, errors.Join(s.keyError(from, err), s.Close())
+		return nil, errors.Join(s.keyError(kek.from, err), s.Close())
 	}
 	return s, nil
 }
@@ -156,8 +174,10 @@ func (s *Store) withKeys(ctx context.Context, o Options) (*Store, error) {
 // Close ends the store. What was answered before is durable.
 func (s *Store) Close() error {
 	var errs []error
-	if s.read != nil {
-		errs = append(errs, s.read.Close())
+	for _, r := range []*reader{s.read, s.spare} {
+		if r != nil {
+			errs = append(errs, r.Close())
+		}
 	}
 	if s.w != nil {
 		errs = append(errs, s.w.close())
@@ -183,6 +203,10 @@ func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 		return &amt.Error{Op: "write database", Subject: s.path, Err: fmt.Errorf("%w: it was opened to be read only", ErrDenied)}
 	}
 	return s.named(classify(s.w.write(ctx, fn)))
+}
+
+func newStore(path string, o Options, e *engine) *Store {
+	return &Store{path: path, o: o, now: clock(o), e: e, keys: &keyring{}}
 }
 
 func clock(o Options) func() time.Time {

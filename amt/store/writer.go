@@ -24,6 +24,7 @@ type writer struct {
 	count int
 	batch int // requests that share one commit at most
 
+	keys     *keyring
 	hellos   *writer // sessions for the hellos alone; nil: they go with the others
 	observer *watched
 }
@@ -49,6 +50,8 @@ type tx struct {
 	s   *session
 	e   *engine
 	ctx context.Context
+
+	sealing uint32 // the data key that secrets are sealed under; 0 while none was
 }
 
 func newWriter(ctx context.Context, db *sql.DB, e *engine) (*writer, error) {
