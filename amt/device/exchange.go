@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -77,12 +78,31 @@ func (s *Session) authorization(c call) (string, error) {
 	s.count++
 	l := s.logins[s.try]
 	cred, err := digest.Digest(s.chal, digest.Options{Method: http.MethodPost, URI: c.path, Count: s.count,
-		Username: l.User, Password: l.Password.Reveal(),
+		Username: l.User, Password: l.Password.Reveal(), A1: s.a1(l),
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(c.body))), nil }})
 	if err != nil {
 		return "", err
 	}
 	return cred.String(), nil
+}
+
+// a1 gives the part of the answer that stays the same for all requests, where it is an MD5.
+func (s *Session) a1(l Login) string {
+	if s.chal.Algorithm != "" && !strings.EqualFold(s.chal.Algorithm, "MD5") {
+		return ""
+	}
+	if k := s.known; k.realm == s.chal.Realm && k.User == l.User && k.Password.Equal(l.Password) && k.a1 != "" {
+		return k.a1
+	}
+	sum := HA1(s.chal.Realm, l)
+	s.known = proof{Login: l, realm: s.chal.Realm, a1: hex.EncodeToString(sum[:])}
+	return s.known.a1
+}
+
+// proof is what stands for a log-in in a realm.
+type proof struct {
+	Login
+	realm, a1 string
 }
 
 // challenged takes the challenge of a 401 and decides what to try next: the first log-in, the same
@@ -124,7 +144,7 @@ func (s *Session) challenged(r reply, tried bool, again *bool) error {
 func (s *Session) send(ctx context.Context, c call) (r reply, tried bool, err error) {
 	for fresh := false; ; fresh = true {
 		l := s.link
-		if l != nil && (fresh || !l.alive()) {
+		if l != nil && (fresh || !l.alive(c.once)) {
 			s.drop()
 			l = nil
 		}
@@ -150,12 +170,10 @@ func (s *Session) send(ctx context.Context, c call) (r reply, tried bool, err er
 }
 
 // exchange writes a request and reads its answer on an open connection.
-func (s *Session) exchange(parent context.Context, l *link, c call, auth string) (r reply, e *Error) {
-	ctx, cancel := context.WithTimeout(parent, s.o.CallTime)
-	defer cancel()
+func (s *Session) exchange(ctx context.Context, l *link, c call, auth string) (r reply, e *Error) {
 	begun := time.Now()
-	deadline, _ := ctx.Deadline()
-	_ = l.SetDeadline(deadline)
+	l.begin()
+	_ = l.SetDeadline(begun.Add(s.o.CallTime))
 	stop := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
 	request := s.request(c, auth)
 	received := 0
@@ -175,12 +193,11 @@ func (s *Session) exchange(parent context.Context, l *link, c call, auth string)
 	received = l.src.n
 	if err == nil {
 		s.stats.Exchanges++
-		l.used = true
+		l.used, l.since = true, time.Now()
 		if !stop() || !keep || werr != nil {
 			s.drop()
 		} else {
 			_ = l.SetDeadline(time.Time{})
-			l.watch()
 		}
 		return r, nil
 	}

@@ -76,6 +76,7 @@ type Session struct {
 	proved bool // it was accepted
 	chal   *digest.Challenge
 	count  int // how often the challenge's nonce was used
+	known  proof
 
 	secrets  []string // that were sent, to be taken out of evidence
 	security Security

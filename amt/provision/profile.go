@@ -17,7 +17,7 @@ type Profile = profile.Profile
 
 // profile gives the profile of a job's client, with its secrets. One that cannot be applied to this
 // client is a Refusal.
-func (w *Worker) profile(ctx context.Context, j store.Job, m amt.Method, name string) (Profile, error) {
+func (w *Worker) profile(ctx context.Context, j store.Job, m amt.Method, name string, conf map[string]string) (Profile, error) {
 	if name == "" {
 		var ok bool
 		var err error
@@ -34,7 +34,7 @@ func (w *Worker) profile(ctx context.Context, j store.Job, m amt.Method, name st
 	case !p.For(m):
 		return p, &Refusal{Cause: "rc-no-profile", Words: fmt.Sprintf("profile %q is for clients of method %s; this one is set up by %s", name, p.Method, m)}
 	}
-	return p, contradiction(ctx, w.st, p)
+	return p, contradiction(conf, p)
 }
 
 // openProfile reads a profile. What this version cannot do in it is a Refusal, not left out: a client
@@ -66,18 +66,14 @@ func CheckTLSMode(ctx context.Context, st *store.Store) (mode string, err error)
 	if err != nil {
 		return config["tls_mode"], err
 	}
-	return config["tls_mode"], contradiction(ctx, st, p)
+	return config["tls_mode"], contradiction(config, p)
 }
 
 // contradiction refuses a profile whose TLS is not what the web service goes by (symptom-catalogue 4,
 // TLS versus https): consoles would fail for this client.
-func contradiction(ctx context.Context, st *store.Store, p Profile) error {
-	config, err := st.Config(ctx)
-	if err != nil {
-		return err
-	}
+func contradiction(config map[string]string, p Profile) error {
 	mode := config["tls_mode"]
-	switch on := mode != profile.TLSOff; {
+	switch on := mode != "" && mode != profile.TLSOff; {
 	case p.TLS.On() == on:
 		return nil
 	case on:

@@ -20,7 +20,11 @@ func (w *Worker) task(ctx context.Context, j store.Job) (Task, error) {
 	if j.Kind == 3 {
 		t.Method = amt.PKI
 	}
-	if err := w.permitted(ctx, j, t.Method); err != nil {
+	conf, err := w.settings(ctx)
+	if err != nil {
+		return t, err
+	}
+	if err := w.permitted(ctx, j, t.Method, conf); err != nil {
 		return t, err
 	}
 	if !j.Address.IsValid() {
@@ -37,11 +41,10 @@ func (w *Worker) task(ctx context.Context, j store.Job) (Task, error) {
 		}
 		t.Pair = pair
 	}
-	var err error
 	if t.Properties, _, err = resolve(ctx, *w.from.Load(), Asked{UUID: j.UUID, Address: j.Address, Method: t.Method, PID: j.PID}); err != nil {
 		return t, err
 	}
-	if t.Profile, err = w.profile(ctx, j, t.Method, t.Properties.Profile); err != nil {
+	if t.Profile, err = w.profile(ctx, j, t.Method, t.Properties.Profile, conf); err != nil {
 		return t, err
 	}
 	if err := w.passwords(ctx, &t); err != nil {
@@ -51,11 +54,7 @@ func (w *Worker) task(ctx context.Context, j store.Job) (Task, error) {
 }
 
 // permitted applies what csti_configuration says of who may be set up.
-func (w *Worker) permitted(ctx context.Context, j store.Job, m amt.Method) error {
-	conf, err := w.settings(ctx)
-	if err != nil {
-		return err
-	}
+func (w *Worker) permitted(ctx context.Context, j store.Job, m amt.Method, conf map[string]string) error {
 	if m == amt.PKI && conf["rcfg_enabled"] == "false" {
 		return &Refusal{Cause: "rc-rcfg-off-on-server", Words: "Remote Configuration is off in the settings of this server (rcfg_enabled)"}
 	}

@@ -102,6 +102,7 @@ type Worker struct {
 	leases *leases
 	away   outage
 	from   atomic.Pointer[[]PropertySource]
+	looked time.Time // at the delayed entries; Run's alone
 }
 
 // NewWorker makes a worker on st. It starts nothing.
@@ -171,10 +172,14 @@ func (w *Worker) next(ctx context.Context) bool {
 
 // take claims as many entries as sessions are free, and begins them.
 func (w *Worker) take(ctx, work context.Context, wg *sync.WaitGroup) error {
-	if n, _, err := w.st.PromoteDue(ctx); err != nil {
-		return err
-	} else if n > 0 {
-		w.o.Log.Info("delayed entries whose time has come are in the queue", "count", n)
+	if time.Since(w.looked) > w.o.Poll/2 { // every session that ends leads here
+		n, _, err := w.st.PromoteDue(ctx)
+		if err != nil {
+			return err
+		}
+		if w.looked = time.Now(); n > 0 {
+			w.o.Log.Info("delayed entries whose time has come are in the queue", "count", n)
+		}
 	}
 	n := 0
 	for n < w.o.Sessions {

@@ -237,8 +237,14 @@ func (p *simPrinter) talk(s string) {
 	}
 }
 
+// manyClients fill the memory by themselves.
+const manyClients = 10_000
+
 // simulate lives the life of the clients.
 func simulate(e *env, cfg fleet.Config, f simFlags) (int, error) {
+	if cfg.Count <= manyClients {
+		collectLess(1 << 30)
+	}
 	p := &simPrinter{e: e, json: *f.json}
 	cfg.OnLine, cfg.OnTalk = p.line, p.talk
 	fl, err := fleet.New(cfg)
