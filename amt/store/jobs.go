@@ -143,7 +143,7 @@ func (s *Store) Delay(ctx context.Context, j Job, reason, text string, wait time
 			uuid, kind, j.Attempts, now.Add(wait).UnixMicro(), reason, now.UnixMicro()); err != nil {
 			return err
 		}
-		return t.log(now.UnixMicro(), uuid, SeverityError, codeOf(reason), text)
+		return t.log(now.UnixMicro(), uuid, SeverityError, codeOf(reason), j.failure(text))
 	})
 	return jobError("delay", j, err)
 }

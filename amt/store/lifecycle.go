@@ -18,6 +18,7 @@ const (
 	EventRetired  = "retired"  // it is out of service
 	EventReused   = "reused"   // it is in service under a name of its new life
 	EventNamed    = "named"    // an inventory gave it a name or a profile
+	EventFailed   = "maintenance-failed"
 )
 
 // reasonCessation is the reason of a revocation whose holder is managed no more (RFC 5280 5.3.1).
@@ -310,13 +311,13 @@ type HistoryRow struct {
 }
 
 // History gives the life of a client, oldest first: its first hello, its events, and what the log has
-// of it still about provisioning, maintenance and certificates.
+// of it still about provisioning, maintenance and certificates. Maintenance that failed is EventFailed.
 func (s *Store) History(ctx context.Context, u amt.UUID) ([]HistoryRow, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT at_us, event, fqdn, detail FROM (
 		SELECT 0 AS place, 0 AS id, first_hello_us AS at_us, 'hello' AS event, '' AS fqdn, 'first hello' AS detail FROM csti_amts WHERE uuid=?1
 		UNION ALL SELECT 1, id, at_us, event, fqdn, detail FROM csti_history WHERE uuid=?1
-		UNION ALL SELECT 2, id, at_us, code, '', detail FROM csti_log WHERE uuid=?1 AND code IN ('provisioned', 'maintenance', 'certificate')) AS life
-		ORDER BY at_us, place, id`, u.String())
+		UNION ALL SELECT 2, id, at_us, code, '', detail FROM csti_log WHERE uuid=?1 AND code IN ('provisioned', 'maintenance', 'certificate')
+		`+selectFailures+`) AS life ORDER BY at_us, place, id`, u.String())
 	if err != nil {
 		return nil, classify(err)
 	}

@@ -30,7 +30,7 @@ func TestOnPostgres(t *testing.T) {
 		"profiles": TestProfiles, "TLS mode": TestTLSModeFollows, "authorities": TestAuthorities, "certificates": TestCertificates, "client secrets": TestClientSecrets,
 		"listings": TestListings, "log listing": TestListLog, "settings": TestSetConfig, "promote": TestPromoteNow,
 		"replace": TestReplace, "retire": TestRetireAndReuse, "retired hello": TestHelloOfRetiredClient, "apply names": TestApplyNames, "fleet": TestFleet, "foreign": TestForeign,
-		"tokens": TestTokens, "certificate tokens": TestCertificateTokens, "audit": TestAudit, "trim audit": TestTrimAudit, "observer": TestObserver,
+		"tokens": TestTokens, "certificate tokens": TestCertificateTokens, "audit": TestAudit, "trim audit": TestTrimAudit, "upkeep": TestUpkeep, "observer": TestObserver,
 		"claim": TestClaimGivesEachEntryOnce, "lease": TestLease, "lost claim": TestLostClaimRunsOut, "finish": TestFinish, "delay": TestDelay,
 	} {
 		t.Run(name, test)
