@@ -248,7 +248,16 @@ func (r *recording) log(code string, severity int, text string) error {
 		return nil
 	}
 	r.out.Logged = true
-	return r.t.log(r.now, r.uuid, severity, code, text)
+	return r.t.exec(`INSERT INTO csti_log (at_us, uuid, severity, code, detail, first_hello) VALUES (?, ?, ?, ?, ?, ?)`,
+		r.now, r.uuid, severity, code, text, r.first())
+}
+
+// first is the mark of a log row: 1 for that of a client's first hello.
+func (r *recording) first() int64 {
+	if r.out.New {
+		return 1
+	}
+	return 0
 }
 
 func (r *recording) worthLogging() bool {

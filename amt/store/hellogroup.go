@@ -152,14 +152,16 @@ func (t *tx) queueClients(group []*recording) error {
 	return nil
 }
 
+// logHellos writes the log rows. That of a first hello is marked, which keeps it out of the index by UUID:
+// an entry there costs a page for each client of a group.
 func (t *tx) logHellos(group []*recording) error {
 	for part := range t.e.chunks(group) {
-		rows := t.e.rows("bigint", "text", "bigint", "text", "text")
+		rows := t.e.rows("bigint", "text", "bigint", "text", "text", "bigint")
 		for _, r := range part {
 			r.out.Logged = true
-			rows.add(r.now, r.uuid, int64(SeverityInfo), "hello", r.words())
+			rows.add(r.now, r.uuid, int64(SeverityInfo), "hello", r.words(), r.first())
 		}
-		if err := t.exec(`INSERT INTO csti_log (at_us, uuid, severity, code, detail) `+rows.source(), rows.args()...); err != nil {
+		if err := t.exec(`INSERT INTO csti_log (at_us, uuid, severity, code, detail, first_hello) `+rows.source(), rows.args()...); err != nil {
 			return err
 		}
 	}

@@ -316,7 +316,7 @@ func (s *Store) History(ctx context.Context, u amt.UUID) ([]HistoryRow, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT at_us, event, fqdn, detail FROM (
 		SELECT 0 AS place, 0 AS id, first_hello_us AS at_us, 'hello' AS event, '' AS fqdn, 'first hello' AS detail FROM csti_amts WHERE uuid=?1
 		UNION ALL SELECT 1, id, at_us, event, fqdn, detail FROM csti_history WHERE uuid=?1
-		UNION ALL SELECT 2, id, at_us, code, '', detail FROM csti_log WHERE uuid=?1 AND code IN ('provisioned', 'maintenance', 'certificate')
+		UNION ALL SELECT 2, id, at_us, code, '', detail FROM csti_log WHERE uuid=?1 AND first_hello=0 AND code IN ('provisioned', 'maintenance', 'certificate')
 		`+selectFailures+`) AS life ORDER BY at_us, place, id`, u.String())
 	if err != nil {
 		return nil, classify(err)

@@ -20,7 +20,7 @@ type LogOptions struct {
 func (s *Store) ListLog(ctx context.Context, o LogOptions) (out []LogRow, err error) {
 	l := listing{query: `SELECT id, at_us, uuid, severity, code, detail FROM csti_log`, order: "id DESC"}
 	if !o.UUID.IsZero() {
-		l.where, l.args = append(l.where, "uuid=?"), append(l.args, o.UUID.String())
+		l.where, l.args = append(l.where, logOfClient), append(l.args, logOfClientArgs(o.UUID)...)
 	}
 	if o.MinSeverity > 0 {
 		l.where, l.args = append(l.where, "severity>=?"), append(l.args, o.MinSeverity)

@@ -33,6 +33,13 @@ func (t *tx) log(at int64, uuid string, severity int, code, text string) error {
 	return t.exec(`INSERT INTO csti_log (at_us, uuid, severity, code, detail) VALUES (?, ?, ?, ?, ?)`, at, id, severity, code, text)
 }
 
+// logOfClient chooses the log rows of one client, with logOfClientArgs. The row of its first hello, which has
+// the time that the device row keeps, is in no index by UUID: see hellogroup.go.
+const logOfClient = `id IN (SELECT id FROM csti_log WHERE uuid=? AND first_hello=0
+	UNION ALL SELECT id FROM csti_log WHERE first_hello=1 AND uuid=? AND at_us=(SELECT first_hello_us FROM csti_amts WHERE uuid=?))`
+
+func logOfClientArgs(u amt.UUID) []any { return []any{u.String(), u.String(), u.String()} }
+
 // AppendLog writes a row; a zero At is now. The text must hold no secret.
 func (s *Store) AppendLog(ctx context.Context, l LogRow) error {
 	if l.At.IsZero() {
@@ -48,13 +55,13 @@ func (s *Store) AppendLog(ctx context.Context, l LogRow) error {
 // Log gives the rows of one client, oldest first, at most the newest limit. The zero UUID gives
 // the rows that concern no client.
 func (s *Store) Log(ctx context.Context, u amt.UUID, limit int) ([]LogRow, error) {
-	where, args := "uuid=?", []any{u.String(), limit}
+	where, args := logOfClient, logOfClientArgs(u)
 	if u.IsZero() {
-		where, args = "uuid IS NULL", []any{limit}
+		where, args = "uuid IS NULL AND first_hello=0", nil
 	}
 	rows, err := s.read.QueryContext(ctx, `SELECT at_us, severity, code, detail FROM
 		(SELECT id, at_us, severity, code, detail FROM csti_log WHERE `+where+` ORDER BY at_us DESC, id DESC LIMIT ?) AS newest
-		ORDER BY at_us, id`, args...)
+		ORDER BY at_us, id`, append(args, limit)...)
 	if err != nil {
 		return nil, classify(err)
 	}

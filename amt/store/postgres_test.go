@@ -26,7 +26,7 @@ func TestOnPostgres(t *testing.T) {
 	defer func() { server = nil }()
 	for name, test := range map[string]func(*testing.T){
 		"unknown PID": TestHelloOfUnknownPIDWaitsForItsKey, "group": TestGroupIsAsOneByOne, "passphrase": TestPassphrase, "actions": TestHelloActions, "one entry": TestOneEntryPerClient,
-		"keys": TestImportKeys, "map": TestImportMap, "bad request": TestBadRequestFailsAlone, "trim": TestTrimLog, "remove": TestRemoveKey,
+		"keys": TestImportKeys, "map": TestImportMap, "bad request": TestBadRequestFailsAlone, "trim": TestTrimLog, "older log": TestLogOfOlderDatabase, "log by client": TestLogByClient, "remove": TestRemoveKey,
 		"profiles": TestProfiles, "TLS mode": TestTLSModeFollows, "authorities": TestAuthorities, "certificates": TestCertificates, "client secrets": TestClientSecrets,
 		"listings": TestListings, "log listing": TestListLog, "settings": TestSetConfig, "promote": TestPromoteNow,
 		"replace": TestReplace, "retire": TestRetireAndReuse, "retired hello": TestHelloOfRetiredClient, "apply names": TestApplyNames, "fleet": TestFleet, "foreign": TestForeign,
