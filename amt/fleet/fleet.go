@@ -89,12 +89,32 @@ type Report struct {
 	Versions   []Group   `json:"versions"`
 	Methods    []Group   `json:"methods"`
 	Days       []Day     `json:"days"` // those with an event, oldest first
+
+	Maintenance []Upkeep `json:"maintenance"` // kinds that anybody asked for, the harmless ones first
+}
+
+// Upkeep is how a kind of maintenance stands.
+type Upkeep struct {
+	Kind    string    `json:"kind"`
+	Queued  int       `json:"queued"`  // or under way
+	Delayed int       `json:"delayed"` // tried, and tried again; among the delayed clients too
+	Done    int       `json:"done"`    // clients for which it succeeded when it was last done
+	Failed  int       `json:"failed"`  // clients for which it was given up when it was last done
+	Causes  []Failure `json:"causes"`  // of those that were given up
+}
+
+// Failure is why maintenance was given up.
+type Failure struct {
+	ID    string `json:"id"` // of the catalogue; other when the reason names none
+	Count int    `json:"count"`
 }
 
 // Options change a report. The zero value is good.
 type Options struct {
 	Title func(id string) string // the sentence of a cause; nil is none
 	Days  int                    // how many days back Days goes; 0 is 30
+
+	Maintenance []store.MaintenanceCount
 }
 
 // Compute makes the report of all rows at a moment.
@@ -254,6 +274,7 @@ func (c *counting) day(at time.Time, count func(*Day)) {
 func (c *counting) report() Report {
 	out := c.sum
 	out.At, out.Versions, out.Methods, out.Causes, out.Days = c.at.UTC(), c.versions.list(), c.methods.list(), []Cause{}, []Day{}
+	out.Maintenance = upkeep(c.o.Maintenance)
 	for i, s := range stages {
 		st := Stage{ID: s.id, Text: s.text, Stay: c.reached[i]}
 		for _, n := range c.reached[i:] {
@@ -278,6 +299,25 @@ func (c *counting) report() Report {
 		out.Days = append(out.Days, *d)
 	}
 	slices.SortFunc(out.Days, func(a, b Day) int { return strings.Compare(a.Day, b.Day) })
+	return out
+}
+
+// upkeep sums up what the store counted.
+func upkeep(counts []store.MaintenanceCount) []Upkeep {
+	out := []Upkeep{}
+	for _, c := range counts {
+		u := Upkeep{Kind: string(c.Kind), Queued: c.Queued, Delayed: c.Delayed, Done: c.Done, Causes: []Failure{}}
+		byID := map[string]int{}
+		for reason, n := range c.Failed {
+			byID[CauseOf(reason)] += n
+			u.Failed += n
+		}
+		for id, n := range byID {
+			u.Causes = append(u.Causes, Failure{id, n})
+		}
+		slices.SortFunc(u.Causes, func(a, b Failure) int { return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.ID, b.ID)) })
+		out = append(out, u)
+	}
 	return out
 }
 

@@ -80,7 +80,10 @@ func each(rows []store.FleetRow, err error) iter.Seq2[store.FleetRow, error] {
 
 func report(t *testing.T) Report {
 	t.Helper()
-	r, err := Compute(each(someFleet(), nil), noon, Options{Title: func(id string) string { return "title of " + id }})
+	r, err := Compute(each(someFleet(), nil), noon, Options{Title: func(id string) string { return "title of " + id }, Maintenance: []store.MaintenanceCount{
+		{Kind: store.MaintainClock, Queued: 1, Done: 9},
+		{Kind: store.MaintainPassword, Delayed: 2, Done: 3, Failed: map[string]int{"rc-auth-failed: refused": 1, "rc-host-unreachable: no answer": 2, "rc-auth-failed: other words": 3, "<b>": 1}},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +118,10 @@ func TestCompute(t *testing.T) {
 	c := r.Causes[0]
 	if c.ID != "rc-pid-unknown" || c.Count != 3 || c.Longest != 200*3600 || c.Median != 30*3600 || c.Text != "title of rc-pid-unknown" || len(r.Causes) != 4 {
 		t.Errorf("causes %+v", r.Causes)
+	}
+	m := r.Maintenance
+	if len(m) != 2 || m[1].Failed != 7 || Failures(m[1].Causes) != "rc-auth-failed (4), rc-host-unreachable (2), other (1)" || m[0].Failed != 0 {
+		t.Errorf("maintenance %+v", m)
 	}
 	if _, err := Compute(each(nil, errors.New("cut off")), noon, Options{}); err == nil {
 		t.Error("rows that end in an error make a report")

@@ -30,6 +30,12 @@ func WriteTable(w io.Writer, r Report, plain func(string) string) error {
 			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\n", plain(c.ID), c.Count, Age(c.Median), Age(c.Longest), plain(Names(c.Versions)), plain(Names(c.Methods)))
 		}
 	}
+	if len(r.Maintenance) > 0 {
+		fmt.Fprintln(t, "\nMAINTENANCE\tQUEUED\tDELAYED\tDONE\tGIVEN UP\tBECAUSE OF")
+		for _, m := range r.Maintenance {
+			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%s\n", plain(m.Kind), m.Queued, m.Delayed, m.Done, m.Failed, plain(Failures(m.Causes)))
+		}
+	}
 	groups := func(title string, list []Group) {
 		if len(list) > 0 {
 			fmt.Fprintf(t, "\n%s\tCLIENTS\tPROVISIONED\tDELAYED\n", title)
@@ -74,12 +80,21 @@ func Names(list []Group) string {
 	return strings.Join(out, ", ")
 }
 
+// Failures lists causes as rc-host-unreachable (4), other (2).
+func Failures(list []Failure) string {
+	var out []string
+	for _, f := range list {
+		out = append(out, fmt.Sprintf("%s (%d)", f.ID, f.Count))
+	}
+	return strings.Join(out, ", ")
+}
+
 //go:embed report.html
 var page string
 
 // WriteHTML writes a report as one page that needs nothing else: no script, no other file.
 func WriteHTML(w io.Writer, r Report) error {
-	t, err := template.New("report").Funcs(template.FuncMap{"percent": Percent, "age": Age, "names": Names,
+	t, err := template.New("report").Funcs(template.FuncMap{"percent": Percent, "age": Age, "names": Names, "failures": Failures,
 		"wide": func(share float64) string { return fmt.Sprintf("%.1f", share*100) }}).Parse(page)
 	if err != nil {
 		return fmt.Errorf("read the page of the report: %w", err)

@@ -49,6 +49,7 @@ func (s *Server) register(mux *http.ServeMux) huma.API {
 	api := humago.New(mux, config)
 	api.UseMiddleware(s.authenticate(api))
 	s.registerClients(api)
+	s.registerMaintenance(api)
 	s.registerMaps(api)
 	s.registerKeys(api)
 	s.registerProfiles(api)

@@ -165,6 +165,7 @@ func operations(t *testing.T) map[string]map[string]any {
 // roleTable is the least role of every operation; a new one has to be entered here.
 var roleTable = map[string]store.Role{
 	"GET /amts": "read", "GET /amts/{uuid}": "read", "POST /amts/{uuid}/look-again": "operate", "GET /queue": "read", "GET /delayed": "read",
+	"GET /maintenance": "read", "POST /amts/{uuid}/maintenance": "operate", "DELETE /amts/{uuid}/maintenance": "operate",
 	"GET /uuid-maps": "read", "PUT /uuid-maps/{uuid}": "operate", "DELETE /uuid-maps/{uuid}": "operate", "POST /uuid-maps/import": "operate",
 	"GET /pid-map": "read", "PUT /pid-map/{pid}": "operate", "DELETE /pid-map/{pid}": "operate", "POST /pid-map/import": "operate",
 	"GET /profiles": "read", "GET /profiles/{name}": "read", "PUT /profiles/{name}": "admin", "DELETE /profiles/{name}": "admin",

@@ -45,7 +45,11 @@ func runFleetReport(e *env, args []string) (int, error) {
 		return exitFound, err
 	}
 	defer func() { _ = st.Close() }()
-	r, err := fleet.Compute(st.Fleet(e.ctx), time.Now(), fleet.Options{Title: titleOf, Days: *days})
+	counts, err := st.MaintenanceCounts(e.ctx)
+	if err != nil {
+		return exitFound, &amt.Error{Op: "read maintenance", Subject: st.Path(), Err: err}
+	}
+	r, err := fleet.Compute(st.Fleet(e.ctx), time.Now(), fleet.Options{Title: titleOf, Days: *days, Maintenance: counts})
 	if err != nil {
 		return exitFound, &amt.Error{Op: "read clients", Subject: st.Path(), Err: err}
 	}

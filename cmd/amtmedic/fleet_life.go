@@ -301,7 +301,7 @@ func runFleetHistory(e *env, args []string) (int, error) {
 			}
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", h.At.Format(time.RFC3339), plain(h.Event), dash(h.FQDN), dash(h.Detail))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", h.At.Format(time.RFC3339), plain(h.Event), dash(plain(h.FQDN)), dash(plain(h.Detail)))
 	}
 	return exitOK, w.Flush()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 
@@ -30,14 +31,19 @@ var maintenanceWords = map[store.Maintenance]string{
 }
 
 func runMaintain(e *env, args []string) (int, error) {
-	fs := flags("maintain KIND UUID... [--db FILE|URL] [--all] [--yes] [--json]")
+	fs := flags("maintain KIND UUID... [--db FILE|URL] [--all] [--list] [--cancel] [--yes] [--json]")
 	db := addDB(fs)
 	all := fs.Bool("all", false, "every provisioned client")
+	list := fs.Bool("list", false, "show the maintenance that waits or is under way; it takes no operand")
+	cancel := fs.Bool("cancel", false, "take back the maintenance of these clients that waits, or of all with --all; the operands are UUIDs")
 	yes := fs.Bool("yes", false, "agree to the preview without being asked")
 	asJSON := fs.Bool("json", false, "print one JSON object for each client")
 	rest, err := parse(fs, args)
 	if err != nil {
 		return exitUsage, err
+	}
+	if *list || *cancel {
+		return waitingMaintenance(e, fs, db, waiting{list: *list, cancel: *cancel, all: *all, asJSON: *asJSON}, rest)
 	}
 	if len(rest) == 0 || !store.Maintenance(rest[0]).Known() {
 		return exitUsage, misuse(fs, "the first operand is one of %s", kindList())
@@ -46,13 +52,9 @@ func runMaintain(e *env, args []string) (int, error) {
 	if *all == (len(rest) > 1) {
 		return exitUsage, misuse(fs, "name the clients by their UUID, or all of them with --all")
 	}
-	var uuids []amt.UUID
-	for _, text := range rest[1:] {
-		u, err := amt.ParseUUID(text)
-		if err != nil {
-			return exitUsage, misuse(fs, "%q is no UUID", plain(text))
-		}
-		uuids = append(uuids, u)
+	uuids, err := parseUUIDs(fs, rest[1:])
+	if err != nil {
+		return exitUsage, err
 	}
 	st, err := db.open(e)
 	if err != nil {
@@ -74,6 +76,18 @@ func runMaintain(e *env, args []string) (int, error) {
 		return exitFound, err
 	}
 	return queueMaintenance(e, st, what, uuids, *asJSON)
+}
+
+func parseUUIDs(fs *flag.FlagSet, words []string) ([]amt.UUID, error) {
+	var uuids []amt.UUID
+	for _, text := range words {
+		u, err := amt.ParseUUID(text)
+		if err != nil {
+			return nil, misuse(fs, "%q is no UUID", plain(text))
+		}
+		uuids = append(uuids, u)
+	}
+	return uuids, nil
 }
 
 func kindList() string {

@@ -171,7 +171,7 @@ var examples = map[string][]string{
 	"ca revoke":           {"amtmedic ca revoke 4c4c4544-0058-3910-8059-b7c04f4b5a31", "amtmedic ca revoke 0b6c6f5a1d7e4c2f9a3b8d1e5f70c412 --reason key-compromise"},
 	"ca crl":              {"amtmedic ca crl --out amt.crl --der"},
 	"clients":             {"amtmedic clients", "amtmedic clients --db /var/lib/amtmedic/core.db --json"},
-	"maintain":            {"amtmedic maintain clock --all", "amtmedic maintain unprovision 4c4c4544-0058-3910-8059-b7c04f4b5a31"},
+	"maintain":            {"amtmedic maintain clock --all", "amtmedic maintain unprovision 4c4c4544-0058-3910-8059-b7c04f4b5a31", "amtmedic maintain --list"},
 	"mei status":          {"amtmedic mei status", "amtmedic mei status --json"},
 	"mei hashes":          {"amtmedic mei hashes --json"},
 	"mei events":          {"amtmedic mei events"},
