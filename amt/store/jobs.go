@@ -57,6 +57,7 @@ func (s *Store) Release(ctx context.Context, worker string) (int, error) {
 func (s *Store) release(ctx context.Context, worker string) (int, error) {
 	var n int64
 	err := s.write(ctx, func(t *tx) (err error) {
+		t.queued = true
 		n, err = t.execN(`UPDATE csto_queue_entries SET claimed_by=NULL, lease_us=NULL WHERE claimed_by IS NOT NULL AND claimed_by=coalesce(nullif(?, ''), claimed_by)`, worker)
 		return err
 	})

@@ -187,6 +187,7 @@ func (t *tx) leaveQueue(j Job, now int64, again bool) error {
 	if !again {
 		return t.exec(`DELETE FROM csto_queue_entries WHERE uuid=?`, uuid)
 	}
+	t.queued = true
 	return t.exec(`UPDATE csto_queue_entries SET claimed_by=NULL, lease_us=NULL, again=0, attempts=0, enqueued_us=?,
 		kind=(SELECT hello_version FROM csti_amts a WHERE a.uuid=csto_queue_entries.uuid) WHERE uuid=?`, now, uuid)
 }

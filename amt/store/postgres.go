@@ -3,8 +3,12 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"io"
+	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,17 +97,13 @@ func openPostgres(ctx context.Context, target string, o Options, write bool) (*S
 		return nil, &amt.Error{Op: "open database", Subject: shown(target), Err: errors.New("the URL cannot be read"),
 			Hint: "it has the form postgres://USER:PASSWORD@HOST:PORT/DATABASE; special characters in the password as %XX"}
 	}
-	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = 10 * time.Second
-	}
-	cfg.RuntimeParams["application_name"] = "amtmedic"
+	prefer(cfg)
 	s := newStore(shown(target), o, postgres)
 	if o.Now != nil { // a time that is given goes before that of the database
 		own := *postgres
 		own.clock, s.e = "", &own
 	}
-	read := cfg.Copy()
-	read.RuntimeParams["default_transaction_read_only"] = "on"
+	read := reading(cfg)
 	s.read = &reader{stdlib.OpenDB(*read), postgres}
 	s.read.db.SetMaxOpenConns(8)
 	s.read.db.SetConnMaxIdleTime(5 * time.Minute)
@@ -118,10 +118,46 @@ func openPostgres(ctx context.Context, target string, o Options, write bool) (*S
 			return nil, errors.Join(oneLine{classify(err)}, db.Close(), s.Close())
 		}
 		s.w.keys = s.keys
+		s.w.notifier = newNotifier(cfg, db)
+		s.w.hellos.notifier = s.w.notifier
 	} else if err := s.ping(ctx); err != nil {
 		return nil, errors.Join(oneLine{err}, s.Close())
 	}
 	return s, nil
+}
+
+// prefer completes what a URL leaves open. Of several hosts the one is taken that can be written to,
+// whatever the URL says: the others are its standbys.
+func prefer(cfg *pgx.ConnConfig) {
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 10 * time.Second
+		if several(cfg) {
+			cfg.ConnectTimeout = 4 * time.Second // the next one may be the one that is up
+		}
+	}
+	if several(cfg) {
+		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	dial := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	cfg.DialFunc = dial.DialContext
+	cfg.RuntimeParams["application_name"] = "amtmedic"
+}
+
+// several reports whether a URL names several servers: without TLS, or with an address of each family,
+// one server has several entries too.
+func several(cfg *pgx.ConnConfig) bool {
+	return slices.ContainsFunc(cfg.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != cfg.Host || f.Port != cfg.Port })
+}
+
+// reading is the configuration of connections that read only. They are never "read-write", which asks
+// for a session that may write; the server has to be the primary all the same.
+func reading(cfg *pgx.ConnConfig) *pgx.ConnConfig {
+	read := cfg.Copy()
+	read.RuntimeParams["default_transaction_read_only"] = "on"
+	if read.ValidateConnect != nil {
+		read.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+	}
+	return read
 }
 
 // oneLine is an error of the driver without its line breaks: it tries every address of a host and
@@ -139,6 +175,7 @@ func (o oneLine) Unwrap() error { return o.error }
 func causeOfPostgres(err error) error {
 	var pe *pgconn.PgError
 	var ce *pgconn.ConnectError
+	var ne *net.OpError
 	switch {
 	case errors.As(err, &pe):
 		switch {
@@ -155,7 +192,8 @@ func causeOfPostgres(err error) error {
 		case strings.HasPrefix(pe.Code, "08"), strings.HasPrefix(pe.Code, "57P"), strings.HasPrefix(pe.Code, "53"):
 			return ErrUnreachable
 		}
-	case errors.As(err, &ce), errors.Is(err, sql.ErrConnDone), pgconn.Timeout(err):
+	case errors.As(err, &ce), errors.As(err, &ne), errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn),
+		errors.Is(err, io.ErrUnexpectedEOF), pgconn.Timeout(err):
 		return ErrUnreachable
 	}
 	return nil

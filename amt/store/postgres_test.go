@@ -31,13 +31,15 @@ func TestOnPostgres(t *testing.T) {
 		"listings": TestListings, "log listing": TestListLog, "settings": TestSetConfig, "promote": TestPromoteNow,
 		"replace": TestReplace, "retire": TestRetireAndReuse, "retired hello": TestHelloOfRetiredClient, "apply names": TestApplyNames, "fleet": TestFleet, "foreign": TestForeign,
 		"tokens": TestTokens, "certificate tokens": TestCertificateTokens, "audit": TestAudit, "trim audit": TestTrimAudit, "upkeep": TestUpkeep, "observer": TestObserver,
-		"claim": TestClaimGivesEachEntryOnce, "lease": TestLease, "lost claim": TestLostClaimRunsOut, "finish": TestFinish, "delay": TestDelay,
+		"claim": TestClaimGivesEachEntryOnce, "lease": TestLease, "servers": TestServers, "lost claim": TestLostClaimRunsOut, "finish": TestFinish, "delay": TestDelay,
 	} {
 		t.Run(name, test)
 	}
 	t.Run("causes", postgresCauses)
 	t.Run("two servers", postgresTwoServers)
 	t.Run("clocks", postgresClocks)
+	t.Run("notify", postgresNotify)
+	t.Run("hosts", postgresHosts)
 	t.Run("promote together", postgresPromoteTogether)
 	t.Run("finish meets claim", postgresFinishMeetsClaim)
 	t.Run("key missed", postgresKeyMissed)

@@ -27,6 +27,7 @@ type writer struct {
 	keys     *keyring
 	hellos   *writer // sessions for the hellos alone; nil: they go with the others
 	observer *watched
+	notifier *notifier // wakes other servers; nil: there are none
 }
 
 // session is a connection with the statements that were prepared on it. Whoever took it from
@@ -52,6 +53,7 @@ type tx struct {
 	ctx context.Context
 
 	sealing uint32 // the data key that secrets are sealed under; 0 while none was
+	queued  bool   // there are new queue entries
 }
 
 func newWriter(ctx context.Context, db *sql.DB, e *engine) (*writer, error) {
@@ -227,8 +229,8 @@ func (s *session) run(batch []*request) (began bool, err error) {
 		return false, err
 	}
 	t := &tx{s: s, e: s.w.e, ctx: ctx}
-	if err := t.exec(s.w.e.begin); err != nil {
-		return false, errors.Join(err, s.mend(err))
+	if err := t.begins(); err != nil {
+		return false, err
 	}
 	if err := t.all(batch); err != nil {
 		return true, errors.Join(err, s.mend(t.exec("ROLLBACK")))
@@ -237,7 +239,38 @@ func (s *session) run(batch []*request) (began bool, err error) {
 		_ = s.mend(t.exec("ROLLBACK")) // already undone by SQLite for some causes
 		return true, err
 	}
+	if t.queued {
+		s.w.notifier.poke()
+	}
 	return true, nil
+}
+
+// beginTime bounds the begin of a transaction, which waits for nothing where a connection can be lost.
+const beginTime = 5 * time.Second
+
+// begins begins the transaction. A connection may have been lost since its last use: a new one tells
+// whether the database is there.
+func (t *tx) begins() error {
+	if !t.e.lost {
+		return t.exec(t.e.begin)
+	}
+	all := t.ctx
+	defer func() { t.ctx = all }()
+	var err error
+	for range 2 {
+		var cancel context.CancelFunc
+		t.ctx, cancel = context.WithTimeout(all, beginTime)
+		err = t.exec(t.e.begin)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		t.ctx = all
+		if err := errors.Join(t.s.drop(), t.s.connect(all)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(err, t.s.drop())
 }
 
 // all executes the requests of a batch.
@@ -277,7 +310,9 @@ func (w *writer) close() error {
 	if w.hellos != nil {
 		errs = append(errs, w.hellos.drain())
 	}
-	return errors.Join(append(errs, w.drain(), w.db.Close())...)
+	errs = append(errs, w.drain())
+	w.notifier.close()
+	return errors.Join(append(errs, w.db.Close())...)
 }
 
 // drain ends the sessions when nobody uses them any more.
@@ -296,6 +331,7 @@ func (w *writer) drain() error {
 
 // stmt prepares a statement once for the life of the store.
 func (t *tx) stmt(query string) (*sql.Stmt, error) {
+	t.queued = t.queued || makesEntry(query)
 	if st := t.s.stmts[query]; st != nil {
 		return st, nil
 	}
