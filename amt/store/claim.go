@@ -68,10 +68,10 @@ func (t *tx) claimable(now time.Time, n int) (map[string]string, error) {
 		found[uuid] = from
 		return err
 	}
-	if err := t.each(expiredEntries+t.e.skip, []any{now.UnixMicro(), n}, note); err != nil || len(found) >= n {
+	if err := t.each(expiredEntries+t.e.skipDevices, []any{now.UnixMicro(), n}, note); err != nil || len(found) >= n {
 		return found, err
 	}
-	return found, t.each(freeEntries+t.e.skip, []any{n - len(found)}, note)
+	return found, t.each(freeEntries+t.e.skipDevices, []any{n - len(found)}, note)
 }
 
 // claim takes entries for a worker. An entry that another server took before its device row was locked

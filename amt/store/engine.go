@@ -17,7 +17,8 @@ type engine struct {
 	chunk         int           // rows of one statement at most
 	arrays        bool          // a statement takes rows as one array for each column
 	begin         string
-	skip          string // ends the selection of device rows a to lock, of which those that others hold are left out
+	skip          string // ends the selection of rows to lock, of which those that others hold are left out
+	skipDevices   string // the same, of the device rows a alone
 	lock          string // ends the selection of rows that stay as they are until the commit
 	clock         string // gives the microseconds since 1970 that leases and due times are judged by; empty: our own clock does
 	keep          string // ends the selection of the active data key: its row stays until the transaction ends

@@ -27,7 +27,7 @@ import (
 // two sessions, since their statements are over all of a batch: one gathers while the other flushes.
 var postgres = &engine{
 	sessions: 6, batch: 16, helloSessions: 2, helloBatch: 128, chunk: 128, arrays: true, limit: 30 * time.Second, begin: "BEGIN", lost: true, shared: true,
-	skip: " FOR UPDATE OF a SKIP LOCKED", lock: " FOR UPDATE",
+	skip: " FOR UPDATE SKIP LOCKED", skipDevices: " FOR UPDATE OF a SKIP LOCKED", lock: " FOR UPDATE",
 	clock: "SELECT CAST(extract(epoch FROM clock_timestamp())*1000000 AS bigint)",
 	keep:  " FOR KEY SHARE",
 	still: "LOCK TABLE secret_keys IN EXCLUSIVE MODE",

@@ -275,7 +275,7 @@ func TestBadRequestFailsAlone(t *testing.T) {
 	for i := range 20 {
 		go func() {
 			errs <- s.write(context.Background(), func(x *tx) error {
-				if err := x.exec(`INSERT INTO servers VALUES (?, 'a', 1)`, strconv.Itoa(i)); err != nil {
+				if err := x.exec(`INSERT INTO servers (name, address, heartbeat_us) VALUES (?, 'a', 1)`, strconv.Itoa(i)); err != nil {
 					return err
 				}
 				if i%5 == 0 {
