@@ -47,9 +47,9 @@ func runProfilesCheck(e *env, args []string) (int, error) {
 		out.Profiles = append(out.Profiles, d.Profile.Name)
 		found := d.Judge(nil)
 		if len(found) == 0 {
-			out.Notes = append(out.Notes, profile.Notes(d.Profile, v)...)
+			out.Notes = append(out.Notes, d.notes(profile.Notes(d.Profile, v))...)
 		}
-		out.Problems = append(out.Problems, found...)
+		out.Problems = append(out.Problems, d.of(found)...)
 	}
 	out.Problems = append(out.Problems, twice(docs)...)
 	code := exitOK
@@ -67,9 +67,36 @@ func runProfilesCheck(e *env, args []string) (int, error) {
 	return code, nil
 }
 
+// fileProfile is a profile with the file that it stands in.
+type fileProfile struct {
+	profile.Document
+	file          string // as it was named
+	files, others bool   // other files were named too; other profiles were read too
+}
+
+// of says of problems in which file they are, where there are several.
+func (d fileProfile) of(found []amt.Problem) []amt.Problem { return under(d.files, d.file, found) }
+
+// notes says of notes also which profile they concern: they name no line.
+func (d fileProfile) notes(found []amt.Problem) []amt.Problem {
+	return d.of(under(d.others, "profile "+d.Profile.Name, found))
+}
+
+// under puts a word before the place of problems.
+func under(needed bool, word string, found []amt.Problem) []amt.Problem {
+	if !needed {
+		return found
+	}
+	out := slices.Clone(found)
+	for i := range out {
+		out[i].Where = strings.TrimSuffix(word+": "+out[i].Where, ": ")
+	}
+	return out
+}
+
 // readProfiles reads every document of every file.
-func readProfiles(e *env, names []string) ([]profile.Document, error) {
-	var out []profile.Document
+func readProfiles(e *env, names []string) ([]fileProfile, error) {
+	var out []fileProfile
 	for _, name := range names {
 		raw, err := readUpTo(e, name, 1<<20)
 		var docs []profile.Document
@@ -79,19 +106,30 @@ func readProfiles(e *env, names []string) ([]profile.Document, error) {
 		if err != nil {
 			return nil, &amt.Error{Op: "read profile", Subject: plain(name), Err: err, Hint: "\"amtmedic profiles show default\" prints the form"}
 		}
-		out = append(out, docs...)
+		for _, d := range docs {
+			out = append(out, fileProfile{Document: d, file: name, files: len(names) > 1})
+		}
+	}
+	for i := range out {
+		out[i].others = len(out) > 1
 	}
 	return out, nil
 }
 
 // twice finds names that several documents have.
-func twice(docs []profile.Document) (found []amt.Problem) {
-	var names []string
+func twice(docs []fileProfile) (found []amt.Problem) {
+	first := map[string]fileProfile{}
 	for _, d := range docs {
-		if n := d.Profile.Name; slices.Contains(names, n) {
-			found = append(found, amt.In("name", profile.CodeTwice, "%q is the name of two profiles", n))
-		} else {
-			names = append(names, n)
+		n := d.Profile.Name
+		f, known := first[n]
+		switch {
+		case !known:
+			first[n] = d
+			continue
+		case f.file == d.file:
+			found = append(found, d.of([]amt.Problem{amt.In("name", profile.CodeTwice, "%q is the name of two profiles", n)})...)
+		default:
+			found = append(found, d.of([]amt.Problem{amt.In("name", profile.CodeTwice, "%q is the name of a profile in %s too", n, f.file)})...)
 		}
 	}
 	return found
@@ -149,7 +187,7 @@ func runProfilesImport(e *env, args []string) (int, error) {
 }
 
 // judgeImport compares the documents with what the database has.
-func judgeImport(e *env, st *store.Store, docs []profile.Document, out *profileImport) ([]store.ProfileRow, error) {
+func judgeImport(e *env, st *store.Store, docs []fileProfile, out *profileImport) ([]store.ProfileRow, error) {
 	var rows []store.ProfileRow
 	authority := ca.New(st, ca.Options{})
 	for _, d := range docs {
@@ -158,15 +196,15 @@ func judgeImport(e *env, st *store.Store, docs []profile.Document, out *profileI
 			return nil, err
 		}
 		found := d.Judge(old)
-		out.Problems = append(out.Problems, found...)
+		out.Problems = append(out.Problems, d.of(found)...)
 		if len(found) > 0 {
 			continue
 		}
-		out.Notes = append(out.Notes, profile.Notes(d.Profile, amt.Version{})...)
+		out.Notes = append(out.Notes, d.notes(profile.Notes(d.Profile, amt.Version{}))...)
 		if d.Profile.TLS.On() && d.Profile.TLS.Authority == profile.ExternalAuthority {
 			switch _, err := authority.Find(e.ctx, ca.External); {
 			case errors.Is(err, ca.ErrNone):
-				out.Notes = append(out.Notes, amt.In("tls.authority", "no-authority", "profile %s: no company's authority has signed one of ours yet: its clients wait until \"amtmedic ca import\"", d.Profile.Name))
+				out.Notes = append(out.Notes, d.of([]amt.Problem{amt.In("tls.authority", "no-authority", "profile %s: no company's authority has signed one of ours yet: its clients wait until \"amtmedic ca import\"", d.Profile.Name)})...)
 			case err != nil:
 				return nil, err
 			}
