@@ -24,7 +24,9 @@ func ScanInto(ctx context.Context, src Source, sink Sink, opt Options, emit func
 	}
 	err := src.Run(ctx, func(p *Packet) error {
 		s.Packet(p)
-		return keep(p)
+		err := keep(p)
+		opt.paused(p)
+		return err
 	})
 	s.End()
 	err = errors.Join(err, keep(&Packet{}), sink.Close(src.Stats()))

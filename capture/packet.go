@@ -48,6 +48,9 @@ type Packet struct {
 	Number  int // number of the packet inside its source, from 1
 }
 
+// heartbeat tells that p only moves time on.
+func (p *Packet) heartbeat() bool { return p.Number == 0 && p.Data == nil }
+
 // Direction says which way a packet passed its interface, seen from this machine.
 type Direction uint8
 

@@ -77,7 +77,7 @@ func (k *pins) take(p *Packet, seen []Event) error {
 			return err
 		}
 	}
-	if p.Number == 0 && p.Data == nil {
+	if p.heartbeat() {
 		return k.rec.Take(p, nil)
 	}
 	ends := parties(p)

@@ -170,7 +170,7 @@ func (r *Recorder) Take(p *Packet, seen []Event) error {
 	for _, e := range late {
 		r.remark(e.Time, e.Comment()+" ("+between(e)+")")
 	}
-	if p.Number == 0 && p.Data == nil {
+	if p.heartbeat() {
 		if r.waiting || r.fault != nil {
 			return r.Flush()
 		}

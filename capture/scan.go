@@ -17,6 +17,14 @@ type Options struct {
 	File  string     // name that events carry; empty for live captures
 	Stats *Stats     // when not nil, filled with the counts of the scan at its end
 	Note  func(Note) // told what packets tell beside events; may be nil
+	Pause func()     // told when nothing more waits: what was gathered can be handed on; may be nil
+}
+
+// paused calls Pause when p says that nothing more waits.
+func (o *Options) paused(p *Packet) {
+	if o.Pause != nil && p.heartbeat() {
+		o.Pause()
+	}
 }
 
 // Scan reads a source to its end and gives every event to emit, in the order in which it became
@@ -29,6 +37,7 @@ func Scan(ctx context.Context, src Source, opt Options, emit func(Event)) error 
 	}
 	err := src.Run(ctx, func(p *Packet) error {
 		s.Packet(p)
+		opt.paused(p)
 		return nil
 	})
 	s.End()
@@ -86,7 +95,7 @@ func NewScanner(opt Options, emit func(Event)) *Scanner {
 
 // Packet takes one packet. Its bytes are not kept.
 func (s *Scanner) Packet(p *Packet) {
-	if p.Number == 0 && p.Data == nil {
+	if p.heartbeat() {
 		s.tick(mark{time: p.Time})
 		return
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +14,7 @@ import (
 )
 
 func runCapture(e *env, args []string) (int, error) {
-	debug.SetGCPercent(50) // a flood of attempts keeps much alive: memory counts more than its collection
+	steadyMemory()
 	return subcommand(e, "capture", []command{
 		{"scan", "find every hello and every attempt in capture files", runCaptureScan},
 		{"live", "watch an interface for hellos", runCaptureLive},
@@ -173,36 +171,4 @@ func scanTo(ctx context.Context, src capture.Source, opt capture.Options, warn f
 		return &amt.Error{Op: "write events", Err: failed}
 	}
 	return err
-}
-
-// eventWriter prints events, as JSON or as a line for people.
-func eventWriter(w io.Writer, asJSON, withFile bool) func(capture.Event) error {
-	if asJSON {
-		return func(v capture.Event) error { return writeJSON(w, v) }
-	}
-	return func(v capture.Event) error {
-		_, err := fmt.Fprintln(w, plain(eventLine(v, withFile)))
-		return err
-	}
-}
-
-// eventLine is an event in words.
-func eventLine(v capture.Event, withFile bool) string {
-	at := "no time                    "
-	if !v.Time.IsZero() {
-		at = v.Time.UTC().Format("2006-01-02T15:04:05.000000Z")
-	}
-	line := fmt.Sprintf("%s %-14s %s > %s", at, v.Kind, v.Src, v.Dst)
-	if w := v.Words(); w != "" {
-		line += "  " + w
-	}
-	if len(v.VLAN) > 0 {
-		line += fmt.Sprintf("  vlan %v", v.VLAN)
-	}
-	if withFile {
-		line += fmt.Sprintf("  (%s packet %d)", v.File, v.Packet)
-	} else {
-		line += fmt.Sprintf("  (packet %d)", v.Packet)
-	}
-	return line
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"amtmedic/amt"
 	"amtmedic/capture"
@@ -47,6 +49,9 @@ func runCaptureLive(e *env, args []string) (int, error) {
 	return watch(ctx, e, watching{iface: *iface, recording: rec, json: *asJSON, promisc: *promisc, ports: ports.ports})
 }
 
+// gatherLive is how long packets wait for company before a live capture tells of them.
+const gatherLive = 100 * time.Millisecond
+
 // watching is what capture live was asked for.
 type watching struct {
 	recording
@@ -58,7 +63,7 @@ type watching struct {
 // watch runs a live capture until ctx ends.
 func watch(ctx context.Context, e *env, w watching) (int, error) {
 	warn := func(text string) { fmt.Fprintf(e.stderr, "amtmedic: warning: %s: %s\n", plain(w.iface), plain(text)) }
-	live, err := capture.OpenLive(w.iface, capture.LiveOptions{Ports: w.ports, Promisc: w.promisc, Warn: warn})
+	live, err := capture.OpenLive(w.iface, capture.LiveOptions{Ports: w.ports, Promisc: w.promisc, Gather: gatherLive, Warn: warn})
 	switch {
 	case errors.Is(err, capture.ErrNoInterface):
 		return exitUsage, err
@@ -70,12 +75,13 @@ func watch(ctx context.Context, e *env, w watching) (int, error) {
 	if err != nil {
 		return exitFound, err
 	}
-	emit := eventWriter(e.stdout, w.json, false)
+	out := bufio.NewWriterSize(e.stdout, 64<<10) // handed on behind each burst
+	emit := eventWriter(out, w.json, false)
 	if w.file == "-" {
 		emit = func(capture.Event) error { return nil }
 	}
 	fmt.Fprintf(e.stderr, "amtmedic: watching %s\n", watched(w.iface))
-	code, err := finish(ctx, e, live, sink, w, emit)
+	code, err := finish(ctx, e, live, sink, w, emit, out.Flush)
 	if sink != nil && lost() > 0 && err == nil {
 		return exitFound, &amt.Error{Op: "record to", Subject: plain(w.file), Err: fmt.Errorf("%d packets could not be written", lost())}
 	}
@@ -100,16 +106,18 @@ func recordedInterfaces(l *capture.Live) []capture.RecordedInterface {
 }
 
 // finish runs the scan and says how it ended: a stop, by a signal or the clock, is a regular end.
-func finish(ctx context.Context, e *env, src capture.Source, sink capture.Sink, w watching, emit func(capture.Event) error) (int, error) {
+func finish(ctx context.Context, e *env, src capture.Source, sink capture.Sink, w watching,
+	emit func(capture.Event) error, flush func() error) (int, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var stats capture.Stats
-	told := func(v capture.Event) {
-		if err := emit(v); err != nil {
+	written := func(err error) {
+		if err != nil {
 			cancel(fmt.Errorf("write events: %w", err))
 		}
 	}
-	opt := capture.Options{Ports: w.ports, Stats: &stats, Note: func(n capture.Note) {
+	told := func(v capture.Event) { written(emit(v)) }
+	opt := capture.Options{Ports: w.ports, Stats: &stats, Pause: func() { written(flush()) }, Note: func(n capture.Note) {
 		fmt.Fprintf(e.stderr, "amtmedic: note: %s\n", plain(n.Words()))
 	}}
 	var err error
@@ -118,6 +126,7 @@ func finish(ctx context.Context, e *env, src capture.Source, sink capture.Sink, 
 	} else {
 		err = capture.ScanInto(ctx, src, sink, opt, told)
 	}
+	written(flush())
 	fmt.Fprintf(e.stderr, "amtmedic: %d packets taken, %d lost\n", stats.Received, stats.Dropped)
 	cause := context.Cause(ctx)
 	switch {
