@@ -41,6 +41,7 @@ var homes = map[string][]string{
 	"github.com/rogpeppe/go-internal":    {},
 	"github.com/kardianos/service":       {"cmd"},
 	"github.com/zalando/go-keyring":      {"amt/store"},
+	"filippo.io/age":                     {"amt/store"},
 	"github.com/creack/pty":              {},
 }
 

@@ -41,7 +41,7 @@ func secretRows(t *testing.T, s *Store, n int) {
 			}{
 				{`INSERT INTO csti_pid_map (id, pid, pps, current_password, admin_password) VALUES (?, ?, ?, ?, ?)`, []any{id, fmt.Sprintf("%08d", i), cell(pairPlace(0, id)), cell(pairPlace(1, id)), cell(pairPlace(2, id))}},
 				{`INSERT INTO csti_amts (uuid, ip, first_hello_us, last_hello_us, admin_password, next_password) VALUES (?, '10.0.0.1', 1, 1, ?, ?)`, []any{u, cell(passwordPlace("admin_password", u)), cell(passwordPlace("next_password", u))}},
-				{`INSERT INTO csti_authorities (id, kind, key, created_us) VALUES (?, 'own', ?, 1)`, []any{id, cell(authorityPlace(id))}},
+				{`INSERT INTO csti_authorities (id, kind, key, created_us) VALUES (?, 'own', ?, ?)`, []any{id, cell(authorityPlace(id)), id}},
 				{`INSERT INTO csti_certificates (serial, authority_id, purpose, name, der, key, not_before_us, not_after_us, created_us) VALUES (?, ?, 'manager', 'm', ?, ?, 1, 1, 1)`, []any{"ab" + strconv.Itoa(i), id, []byte("der"), cell(certificatePlace("ab" + strconv.Itoa(i)))}},
 				{`INSERT INTO csti_client_secrets (uuid, name, value, updated_us) VALUES (?, 'user.op', ?, 1)`, []any{u, cell(place{"csti_client_secrets", "value", u + "/user.op"})}},
 			} {

@@ -129,12 +129,21 @@ func openAt(ctx context.Context, path string, o Options) (*Store, error) {
 // ErrNotFound, and every method that writes returns ErrDenied. Secrets can be read only when the
 // key file is there; all else works without it.
 func OpenExisting(ctx context.Context, target string, o Options) (*Store, error) {
+	s, err := look(ctx, target, o)
+	if err != nil {
+		return nil, err
+	}
+	return s.withKeys(ctx)
+}
+
+// look opens a database to be read, without its keys.
+func look(ctx context.Context, target string, o Options) (*Store, error) {
 	if isPostgres(target) {
 		s, err := openPostgres(ctx, target, o, false)
 		if err != nil {
 			return nil, opened(shown(target), err)
 		}
-		return s.withKeys(ctx)
+		return s, nil
 	}
 	path, err := filePath(target)
 	if err != nil {
@@ -155,7 +164,7 @@ func OpenExisting(ctx context.Context, target string, o Options) (*Store, error)
 	if err := s.ping(ctx); err != nil {
 		return nil, errors.Join(opened(path, err), s.Close())
 	}
-	return s.withKeys(ctx)
+	return s, nil
 }
 
 // withKeys loads the data keys if their key is at hand.
