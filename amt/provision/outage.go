@@ -37,7 +37,7 @@ func (o *outage) failed(what string, err error, args ...any) {
 	if o.more > 0 {
 		args = append(args, "more_before", o.more)
 	}
-	o.log.Error(what, append(args, "err", err)...)
+	o.log.Error("the database fails", append(args, "what", what, "err", err)...)
 	o.told, o.more = now, 0
 }
 

@@ -135,7 +135,7 @@ func (s *Server) keepForeign(ctx context.Context, c *conn, m hello.Message, r re
 	if left > 0 {
 		text += fmt.Sprintf("; %d more from this address before", left)
 	}
-	return s.note(ctx, c, "no-hello", text, amt.UUID{})
+	return s.note(ctx, c, "no hello", store.LogRow{Code: "no-hello", Text: text})
 }
 
 // keepPartial notes a hello that never became complete. Its sender is reset and sends again.
@@ -148,19 +148,22 @@ func (s *Server) keepPartial(ctx context.Context, c *conn, m hello.Message, r re
 	if r.ended {
 		why = "then the sender closed"
 	}
-	s.note(ctx, c, "partial-hello", fmt.Sprintf("part of a hello: %d bytes of version %d from %s, %s", len(r.bytes), m.Version, c.from, why), m.UUID)
+	s.note(ctx, c, "part of a hello", store.LogRow{UUID: m.UUID, Code: "partial-hello",
+		Text: fmt.Sprintf("part of a hello: %d bytes of version %d from %s, %s", len(r.bytes), m.Version, c.from, why)})
 }
 
-func (s *Server) note(ctx context.Context, c *conn, code, text string, u amt.UUID) bool {
-	if err := s.store.AppendLog(ctx, store.LogRow{UUID: u, Severity: store.SeverityWarning, Code: code, Text: text}); err != nil {
+// note keeps a warning as a row, and tells it in the log as an event of the kind what.
+func (s *Server) note(ctx context.Context, c *conn, what string, l store.LogRow) bool {
+	l.Severity = store.SeverityWarning
+	if err := s.store.AppendLog(ctx, l); err != nil {
 		s.away.failed("log row was not kept", err, "from", c.from.String())
 		s.emit(Event{Kind: EventError, From: c.from, Err: err})
 		return false
 	}
-	args := []any{"code", code, "from", c.from.String()}
-	if !u.IsZero() {
-		args = append(args, "uuid", u.String())
+	args := []any{"code", l.Code, "text", l.Text, "from", c.from.String()}
+	if !l.UUID.IsZero() {
+		args = append(args, "uuid", l.UUID.String())
 	}
-	s.o.Log.Warn(text, args...)
+	s.o.Log.Warn(what, args...)
 	return true
 }

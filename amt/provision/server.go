@@ -159,7 +159,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, wg *sync.WaitGroup
 		case err != nil: // out of file descriptors, or a client that gave up while it waited
 			s.table.shed()
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.o.Log.Warn("accept", "err", err, "pause_ms", pause.Milliseconds())
+			s.o.Log.Warn("a connection was not accepted", "err", err, "pause_ms", pause.Milliseconds())
 			if !sleep(ctx, pause) {
 				return nil
 			}

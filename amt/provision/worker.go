@@ -251,7 +251,7 @@ func (w *Worker) delay(ctx context.Context, log *slog.Logger, j store.Job, err e
 	ref := asRefusal(err)
 	text := ref.text()
 	wait := w.backOff(ctx, j.Attempts)
-	log.Error(text, "code", ref.Cause, "again_s", wait.Seconds())
+	log.Error("client delayed", "code", ref.Cause, "text", text, "again_s", wait.Seconds())
 	if err := w.st.Delay(ctx, j, ref.reason(), text, wait); err != nil {
 		log.Error("the reason could not be kept", "err", err)
 	}

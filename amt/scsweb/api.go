@@ -149,7 +149,7 @@ func (s *Server) fault(what string, err error) error {
 	case errors.Is(err, context.Canceled):
 		return huma.NewError(499, "the caller went away")
 	}
-	s.o.Log.Error("web service: "+what, "err", err)
+	s.o.Log.Error("web service: a request failed", "operation", what, "err", err)
 	switch {
 	case errors.Is(err, store.ErrUnreachable), errors.Is(err, store.ErrDenied), errors.Is(err, context.DeadlineExceeded):
 		return huma.Error503ServiceUnavailable("the database does not answer or refuses; the log of the server tells more")

@@ -60,7 +60,7 @@ func (s *Server) authenticate(api huma.API) func(ctx huma.Context, next func(hum
 		}
 		switch {
 		case err != nil:
-			s.o.Log.Error("token was not looked up", "err", err)
+			s.o.Log.Error("web service: a token was not looked up", "err", err)
 			_ = huma.WriteErr(api, ctx, http.StatusServiceUnavailable, "the database does not answer")
 		case !known || !k.Good(s.o.Now()):
 			s.refuse(api, ctx, k, who, given)
@@ -110,7 +110,7 @@ func (s *Server) noteUse(ctx context.Context, k store.Token) {
 		return
 	}
 	if err := s.st.NoteTokenUse(ctx, k.ID, now); err != nil {
-		s.o.Log.Warn("the use of a token was not noted", "token", k.Name, "err", err)
+		s.o.Log.Warn("web service: the use of a token was not noted", "token", k.Name, "err", err)
 	}
 }
 

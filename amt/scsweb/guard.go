@@ -32,7 +32,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			if f == http.ErrAbortHandler { //nolint:errorlint // the value itself is the signal
 				panic(f)
 			}
-			s.o.Log.Error("fault in the web service", "fault", f, "path", r.URL.Path, "stack", string(debug.Stack()))
+			s.o.Log.Error("web service: a fault in the program ended a request", "fault", f, "path", r.URL.Path, "stack", string(debug.Stack()))
 			h.Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = io.WriteString(w, `{"title":"Internal Server Error","status":500,"detail":"fault inside the program; the log of the server tells more"}`+"\n")

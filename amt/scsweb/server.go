@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -167,8 +168,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 // quiet is a log handler for what net/http says of single connections: strangers cause it.
 type quiet struct{ slog.Handler }
 
-// Handle drops the empty prefix of the standard logger and keeps the level.
+// Handle makes one kind of event of whatever the library says.
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
-	out := slog.NewRecord(r.Time, slog.LevelDebug, "web service: "+r.Message, r.PC)
+	out := slog.NewRecord(r.Time, slog.LevelDebug, "web service: a connection failed", r.PC)
+	out.AddAttrs(slog.String("text", strings.TrimPrefix(r.Message, "http: ")))
 	return q.Handler.Handle(ctx, out)
 }
