@@ -88,6 +88,9 @@ func (l *leases) renewed(jobs []store.Job, kept []amt.UUID, asked time.Time) {
 	}
 }
 
+// Sessions is how many clients are being configured.
+func (w *Worker) Sessions() int { return len(w.leases.jobs()) }
+
 // renew keeps the leases of the sessions under way until ctx ends.
 func (w *Worker) renew(ctx context.Context) {
 	for wait := w.o.Lease / 3; sleep(ctx, wait); {

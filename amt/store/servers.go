@@ -21,6 +21,9 @@ type ServerRow struct {
 	Alive    bool          // it came, by the clock of the database; of readings only
 }
 
+// Shared reports whether several servers may work on the database at the same time.
+func (s *Store) Shared() bool { return s.e.shared }
+
 // Heartbeat writes the row of a server. Its times are those of the database's clock; Started is kept
 // from its first heartbeat. Of a file, which one process works, it is the only row.
 func (s *Store) Heartbeat(ctx context.Context, r ServerRow) error {

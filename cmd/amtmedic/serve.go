@@ -253,13 +253,14 @@ func serve(e *env, st *store.Store, o serveOptions, fw *provision.Firmware, sour
 	so := provision.Options{Log: log, OnEvent: web.event}
 	work := func() error { return nil }
 	wake = func() {}
+	name, sessions := serverName(), func() int { return 0 }
 	again := &reloader{e: e, args: o.args, level: level, log: log, had: o.had, sources: func(o serveOptions) ([]provision.PropertySource, error) { return o.properties(st) }}
 	if !*o.receive {
-		again.w = provision.NewWorker(st, provision.WorkerOptions{Sessions: *o.sessions, Lease: *o.lease, Configurer: fw, Sources: sources, Log: log, OnEvent: web.event,
+		again.w = provision.NewWorker(st, provision.WorkerOptions{Name: name, Sessions: *o.sessions, Lease: *o.lease, Configurer: fw, Sources: sources, Log: log, OnEvent: web.event,
 			Maintainer: &provision.Maintainer{Store: st, Firmware: fw, Random: rand.Reader}})
 		w := again.w
 		so.OnEvent = func(ev provision.Event) { w.Wake(); web.event(ev) }
-		work, wake = func() error { return w.Run(e.ctx) }, w.Wake
+		work, wake, sessions = func() error { return w.Run(e.ctx) }, w.Wake, w.Sessions
 	}
 	if *o.config != "" {
 		defer again.listen(e.ctx)()
@@ -268,6 +269,7 @@ func serve(e *env, st *store.Store, o serveOptions, fw *provision.Firmware, sour
 	if _, err := provision.CheckTLSMode(e.ctx, st); err != nil {
 		log.Warn("tls_mode and the default profile do not go together: its clients will wait with this reason", "err", err)
 	}
+	defer o.together(e, st, log, name, ln.Addr().String(), sessions, wake)()
 	webbed := make(chan error, 1)
 	go func() { webbed <- web.run(e.ctx) }()
 	worked := make(chan error, 1)
