@@ -19,6 +19,8 @@ type health struct {
 	mu       sync.Mutex
 	at       time.Time
 	problems []amt.Problem
+	tlsMode  string
+	told     string // the code of the problem that the log knows of
 }
 
 // healthEvery is how often the database is looked at, healthTime how long a look may take.
@@ -30,6 +32,8 @@ const (
 // healthBody is the answer of health.
 type healthBody struct {
 	Status   string        `json:"status" enum:"ok,degraded"`
+	HTTPS    bool          `json:"https" doc:"whether this service speaks https"`
+	TLSMode  string        `json:"tls_mode" doc:"TLS of AMT management: off, server, mutual; https has to be exactly where it is not off. Empty while the database is away"`
 	Problems []amt.Problem `json:"problems"`
 }
 
@@ -39,10 +43,11 @@ func (s *Server) registerHealth(api huma.API) {
 			Status int
 			Body   healthBody
 		}, error) {
+			problems, mode := s.look(ctx)
 			out := &struct {
 				Status int
 				Body   healthBody
-			}{http.StatusOK, healthBody{"ok", s.look(ctx)}}
+			}{http.StatusOK, healthBody{"ok", s.HTTPS(), mode, problems}}
 			if len(out.Body.Problems) > 0 {
 				out.Status, out.Body.Status = http.StatusServiceUnavailable, "degraded"
 			}
@@ -59,28 +64,64 @@ func (s *Server) registerHealth(api huma.API) {
 }
 
 // look says what is wrong, in words that anybody may read.
-func (s *Server) look(ctx context.Context) []amt.Problem {
+func (s *Server) look(ctx context.Context) (found []amt.Problem, tlsMode string) {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
 	if now := s.o.Now(); now.Sub(s.health.at) >= healthEvery || now.Before(s.health.at) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTime)
 		defer cancel()
-		s.health.problems, s.health.at = s.problems(ctx), now
+		s.health.problems, s.health.tlsMode = s.problems(ctx)
+		s.health.at = now
+		s.tellHealth(s.health.problems)
 	}
-	return s.health.problems
+	return s.health.problems, s.health.tlsMode
 }
 
-func (s *Server) problems(ctx context.Context) []amt.Problem {
-	out := []amt.Problem{}
+// tellHealth writes a line when a problem begins or ends.
+func (s *Server) tellHealth(found []amt.Problem) {
+	code := ""
+	if len(found) > 0 {
+		code = found[0].Code
+	}
+	switch {
+	case code == s.health.told:
+		return
+	case code == "":
+		s.o.Log.Info("web service: healthy again", "code", s.health.told)
+	default:
+		s.o.Log.Error("web service: degraded", "code", code, "text", found[0].Text)
+	}
+	s.health.told = code
+}
+
+// watchEvery is how often the service looks after itself when nobody asks.
+const watchEvery = 10 * time.Second
+
+// watch looks until ctx ends, so that the log tells what health would.
+func (s *Server) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		s.look(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Server) problems(ctx context.Context) (out []amt.Problem, tlsMode string) {
+	out = []amt.Problem{}
 	config, err := s.st.Config(ctx)
 	switch {
 	case errors.Is(err, store.ErrNoConfig):
-		return append(out, amt.In("", "rc-config-missing", "the configuration row is missing"))
+		return append(out, amt.In("", "rc-config-missing", "the configuration row is missing")), ""
 	case err != nil:
-		return append(out, amt.In("", "rc-sql-unreachable", "the database does not answer or refuses"))
+		return append(out, amt.In("", "rc-sql-unreachable", "the database does not answer or refuses")), ""
 	}
 	if code, words := contradiction(config["tls_mode"], s.HTTPS()); code != "" {
 		out = append(out, amt.In("", code, "%s", words))
 	}
-	return out
+	return out, config["tls_mode"]
 }

@@ -143,6 +143,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) }}
 	var wg sync.WaitGroup
 	done := make(chan struct{})
+	watching, unwatch := context.WithCancel(ctx)
+	wg.Go(func() { s.watch(watching) })
 	wg.Go(func() {
 		select {
 		case <-done:
@@ -158,6 +160,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	})
 	err := srv.Serve(conns)
 	close(done)
+	unwatch()
 	wg.Wait()
 	if errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
 		return nil

@@ -392,7 +392,10 @@ func TestProfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.web.health.at = time.Time{}
-	b.want(503, "", "GET", "/health", "", CauseHTTPSOff)
+	b.want(503, "", "GET", "/health", "", CauseHTTPSOff, `"https":false`, `"tls_mode":"server"`)
+	if n := strings.Count(b.log.text(), "web service: degraded"); n != 1 {
+		t.Errorf("the log tells it %d times: %s", n, b.log.text())
+	}
 }
 
 // The four cells of the table.

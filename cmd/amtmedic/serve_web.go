@@ -67,6 +67,7 @@ type webService struct {
 	ln    net.Listener
 	log   *slog.Logger
 	needs string // what a request has to show, in words
+	mode  string // tls_mode at the start: https exactly where it is not off
 }
 
 // listen opens the port of the web service, after the checks that keep it from being useless or
@@ -110,7 +111,7 @@ func (f webFlags) listen(e *env, st *store.Store, log *slog.Logger, wake func())
 	case o.ClientCAs != nil:
 		needs = "certificate or token"
 	}
-	return webService{scsweb.New(o), ln, log, needs}, nil
+	return webService{scsweb.New(o), ln, log, needs, config["tls_mode"]}, nil
 }
 
 func isLoopback(a net.Addr) bool {
@@ -183,7 +184,7 @@ func (w webService) ready() []any {
 	if w.srv.HTTPS() {
 		scheme = "https"
 	}
-	return []any{"web", fmt.Sprintf("%s://%s%s", scheme, w.ln.Addr(), scsweb.Prefix), "web_needs", w.needs}
+	return []any{"web", fmt.Sprintf("%s://%s%s", scheme, w.ln.Addr(), scsweb.Prefix), "web_needs", w.needs, "tls_mode", w.mode}
 }
 
 // event passes what happened to those who listen, if there is a web service.

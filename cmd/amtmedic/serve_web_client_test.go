@@ -97,7 +97,9 @@ func TestServeWebClientCertificates(t *testing.T) {
 			}
 			_, audit := askCurl(t, "--cacert", in("site.pem"), "-H", token, url+"/audit")
 			want(t, audit, `"who":"console-1"`, `"action":"certificate admit"`, `"action":"put-uuid-map"`)
-			want(t, s.text(), "console-2") // who was refused
+			want(t, s.text(), "console-2", `"tls_mode":"server"`) // who was refused
+			_, health := askCurl(t, "--cacert", in("site.pem"), url+"/health")
+			want(t, health, `"status":"ok"`, `"https":true`, `"tls_mode":"server"`)
 		}
 		if code := s.end(syscall.SIGTERM); code != 0 {
 			t.Errorf("exit %d", code)
