@@ -81,8 +81,8 @@ func coreScenes() []scene {
 		{name: "core-keys", keys: page("keys")},
 		{name: "core-import", keys: page("keys", "i", "type:no such file.csv")},
 		{name: "core-log", keys: page("serverlog", "v")},
-		{name: "core-settings", keys: page("settings", "down", "down", "down", "down", "down", "down", "down", "down")},
-		{name: "core-change", keys: page("settings", "down", "down", "down", "down", "down", "down", "down", "down", "enter", "type:db", "enter")},
+		{name: "core-settings", keys: page("settings", "down", "down", "down", "down", "down", "down", "down", "down", "down")},
+		{name: "core-change", keys: page("settings", "down", "down", "down", "down", "down", "down", "down", "down", "down", "enter", "type:db", "enter")},
 		{name: "core-missing", keys: page("clients"), opts: none},
 		{name: "core-over-case", walk: func() *fake { return newFake(split()) }, keys: page("delayed")},
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -146,8 +147,8 @@ func (c *configuration) committed(ctx context.Context) bool {
 // otp compares the one-time password, which tells that the firmware which answers is the one whose
 // agent started the setup.
 func (c *configuration) otp(s State) error {
-	want := c.s.OTP.Reveal()
-	if want == "" || subtle.ConstantTimeCompare([]byte(want), []byte(s.OTP.Reveal())) == 1 {
+	want, got := strings.TrimRight(c.s.OTP.Reveal(), "\x00"), strings.TrimRight(s.OTP.Reveal(), "\x00") // firmware fills its 32 bytes
+	if want == "" || subtle.ConstantTimeCompare([]byte(want), []byte(got)) == 1 {
 		return nil
 	}
 	words := "the client has another one-time password"

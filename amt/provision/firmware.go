@@ -38,8 +38,8 @@ type Firmware struct {
 	Certificate func(t Task) (*tls.Config, error)
 	// CA signs the certificates of clients whose profile uses TLS; nil: such a client is refused.
 	CA *ca.CA
-	// OTP gives the one-time password that the agent of a Remote Configuration client planted; nil, or a
-	// zero one, compares nothing.
+	// OTP gives the one-time password that the agent of a Remote Configuration client planted, in the place of
+	// the task's; a zero one compares nothing.
 	OTP func(t Task) amt.Secret
 	// Dial opens TCP connections; nil is a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -140,7 +140,7 @@ func (f *Firmware) settings(t Task, api device.API, known []device.Login) device
 	if t.Profile.HostName == profile.Keep {
 		s.Names = device.Names{}
 	}
-	if f.OTP != nil && t.Method == amt.PKI {
+	if s.OTP = t.OTP; f.OTP != nil && t.Method == amt.PKI {
 		s.OTP = f.OTP(t)
 	}
 	rights(&s, t.Profile, t.Job.Address.String())
@@ -192,6 +192,9 @@ func refusalOf(err error) error {
 	}
 	if cause := causes[e.Kind]; cause != "" {
 		r.Cause, r.Words = cause, fmt.Sprintf("the session ended at %s (%s)", e.Op, e.Kind)
+	}
+	if e.Kind == device.KindOTP {
+		r.Words = e.Err.Error()
 	}
 	r.Log = err.Error()
 	if len(e.Evidence) > 0 {

@@ -1,7 +1,9 @@
 package provision
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,5 +60,47 @@ func TestProgressIsDurableWhereItHasToBe(t *testing.T) {
 	steps(device.StepWindow, device.StepClock, device.StepAdmin, device.StepSent, device.StepCommit, device.StepVerify)
 	if err := p.Done(t.Context(), device.StepSent); err == nil {
 		t.Error("a step of a job that has ended was noted")
+	}
+}
+
+// The setting otp says whether a client is taken that shows no one-time password.
+func TestOTPIsComparedAsTheSettingSays(t *testing.T) {
+	s := newSite(t, amt.PKI, "9.0", withTLS(profile.TLSOff))
+	j := s.job()
+	otp := func() amt.Secret {
+		t.Helper()
+		task, err := s.w.task(t.Context(), j)
+		s.must(err)
+		return task.OTP
+	}
+	if !otp().IsZero() {
+		t.Error("nobody told a one-time password, and one is compared")
+	}
+	s.must(s.st.SetConfig(t.Context(), "otp", "required"))
+	var ref *Refusal
+	if _, err := s.w.task(t.Context(), j); !errors.As(err, &ref) || ref.Cause != "rc-otp-mismatch" {
+		t.Errorf("required and unknown: %v", err)
+	}
+	rows, problems, err := store.ReadOTPs([]byte("uuid,otp\n" + j.UUID.String() + ",OneTime-1234\nx,y\n" + j.UUID.String() + ",\n" + j.UUID.String() + "," + strings.Repeat("x", 33) + "\n"))
+	if err != nil || len(rows) != 1 || len(problems) != 3 {
+		t.Fatalf("%v %v %v", rows, problems, err)
+	}
+	_, err = s.st.ImportOTPs(t.Context(), rows)
+	s.must(err)
+	if otp().Reveal() != "OneTime-1234" {
+		t.Error("the one-time password that was told is not compared")
+	}
+	// A client without any is refused, and keeps everything as it was.
+	task, err := s.w.task(t.Context(), j)
+	s.must(err)
+	if _, _, err := s.w.configure(t.Context(), task); !errors.As(err, &ref) || ref.reason() != "rc-otp-mismatch: the client has no one-time password" {
+		t.Errorf("a client without one-time password: %v", err)
+	}
+	s.must(s.st.SetConfig(t.Context(), "otp", "off"))
+	if !otp().IsZero() {
+		t.Error("it is off, and one is compared")
+	}
+	if about, ok := store.FindSetting("otp"); !ok || about.Check("perhaps") == nil || about.Check("required") != nil {
+		t.Error("the setting takes any word")
 	}
 }

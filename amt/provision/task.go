@@ -47,6 +47,9 @@ func (w *Worker) task(ctx context.Context, j store.Job) (Task, error) {
 	if t.Profile, err = w.profile(ctx, j, t.Method, t.Properties.Profile, conf); err != nil {
 		return t, err
 	}
+	if t.OTP, err = w.otp(ctx, t, conf["otp"]); err != nil {
+		return t, err
+	}
 	if err := w.passwords(ctx, &t); err != nil {
 		return t, err
 	}
@@ -66,6 +69,19 @@ func (w *Worker) permitted(ctx context.Context, j store.Job, m amt.Method, conf 
 		err = &Refusal{Cause: "rc-uuid-not-allowed", Words: "only clients of the UUID map are taken (uuid_policy), and it has no row of this one"}
 	}
 	return err
+}
+
+// otp gives the one-time password that a client has to show, by the setting of that name: off, known or
+// required. Without a row of it one that is known is compared.
+func (w *Worker) otp(ctx context.Context, t Task, rule string) (amt.Secret, error) {
+	if t.Method != amt.PKI || rule == "off" {
+		return amt.Secret{}, nil
+	}
+	known, err := w.st.OTP(ctx, t.Job.UUID)
+	if err == nil && known.IsZero() && rule == "required" {
+		err = &Refusal{Cause: "rc-otp-mismatch", Words: "this server takes no client without a one-time password (setting otp), and knows none of this one"}
+	}
+	return known, err
 }
 
 // settings gives csti_configuration as far as it is there: without a row its default counts.

@@ -30,6 +30,7 @@ type Task struct {
 	Known []amt.Secret
 	// Password is to be set. Before it is sent, Progress.Before makes it durable.
 	Password amt.Secret
+	OTP      amt.Secret // pki: the one-time password that the firmware has to show; empty compares nothing
 	Credentials
 }
 
@@ -233,12 +234,23 @@ func (w *Worker) do(ctx context.Context, j store.Job) {
 		}
 		err = w.st.Finish(keep, j, store.Done{FQDN: t.Properties.FQDN, Version: r.Version, Profile: t.Profile.Name, Password: r.Password, Text: text, Steps: left})
 		if err == nil {
+			w.forget(keep, t)
 			log.Info("provisioned", "fqdn", t.Properties.FQDN, "seconds", time.Since(begun).Seconds(), "notes", r.Notes)
 			w.o.OnEvent(Event{Kind: EventProvisioned, At: time.Now(), UUID: j.UUID, PID: j.PID, Took: time.Since(begun), Hello: j.Kind})
 			return
 		}
 	}
 	w.delay(keep, log, j, err, time.Since(begun))
+}
+
+// forget removes a one-time password that was used: the firmware has lost it with its commit.
+func (w *Worker) forget(ctx context.Context, t Task) {
+	if t.OTP.IsZero() {
+		return
+	}
+	if err := w.st.ForgetOTP(ctx, t.Job.UUID); err != nil {
+		w.o.Log.Warn("a one-time password that was used is still kept", "uuid", t.Job.UUID.String(), "err", err)
+	}
 }
 
 // delay keeps why a client could not be configured.

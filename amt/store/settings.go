@@ -28,6 +28,8 @@ func Settings() []Setting {
 		{Name: "maintain_pair_days", Meaning: "how often they get new PID/PPS pairs" + days, To: 36500},
 		{Name: "maintain_password_days", Meaning: "how often their administrator gets a new password" + days, To: 36500},
 		{Name: "maintain_profile_days", Meaning: "how often their profile is applied again" + days, To: 36500},
+		{Name: "otp", Meaning: "whether the one-time password of Remote Configuration is compared: off, where one is known, or it is required of every client",
+			Values: []string{"off", "known", "required"}},
 		{Name: "params_from", Meaning: "where the name and the profile of a client come from: the properties script, or the database only", Values: []string{"script", "db"}},
 		{Name: "rcfg_enabled", Meaning: "whether clients may be set up by Remote Configuration, with certificates instead of a PID", Values: []string{"true", "false"}},
 		{Name: "renew_before_days", Meaning: "how long before its end a client's certificate is renewed" + days, To: 36500},

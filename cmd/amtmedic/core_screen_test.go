@@ -63,7 +63,7 @@ func coreLook(w, h int) func(t *testing.T, command string) {
 		x.shows("client")
 		x.keys("Escape")
 		x.until("9 of 9", "▸ ! delayed")
-		for _, p := range []struct{ name, until string }{{"queue", "1 of 2,000"}, {"delayed", "▸ Nov 25 09:00"}, {"keys", "· unused"}, {"log", "following"}, {"server", "14 settings"}} {
+		for _, p := range []struct{ name, until string }{{"queue", "1 of 2,000"}, {"delayed", "▸ Nov 25 09:00"}, {"keys", "· unused"}, {"log", "following"}, {"server", "15 settings"}} {
 			x.keys("Tab")
 			x.until(p.until)
 			x.shows(p.name)
@@ -84,8 +84,8 @@ func coreChanges(t *testing.T, command string) {
 	x.keys("type:yes", "Enter")
 	x.until("✓ done: the client is in the queue", "Delayed 1,999", "Queue 2,001")
 	x.keys("Enter", "6")
-	x.until("14 settings")
-	x.keys("Down", "Down", "Down", "Down", "Down", "Down", "Down", "Down", "Enter", "type:db", "Enter")
+	x.until("15 settings")
+	x.keys("Down", "Down", "Down", "Down", "Down", "Down", "Down", "Down", "Down", "Enter", "type:db", "Enter")
 	x.until("from      script", "Type yes")
 	x.keys("type:yes", "Enter")
 	x.until("✓ done: params_from is db")

@@ -186,6 +186,7 @@ func TestDocJSON(t *testing.T) {
 		{"keys import", []string{"keys", "import", keyFile}},
 		{"keys import --preview", []string{"keys", "import", "--preview", file("other.csv", "id,pid,pps\n1,44444444,"+strings.Repeat("0", 32)+"\n")}},
 		{"keys import", []string{"discover", "import", mapFile}},
+		{"keys otp", []string{"keys", "otp", file("otp.csv", "uuid,otp\n4c4c4544-0058-3910-8059-b7c04f4b5a31,OneTime-1234\n")}},
 		{"setupbin show", []string{"setupbin", "show", "--reveal", file("setup.bin", docSetupBin(t))}},
 		{"usbkey inspect", []string{"usbkey", "prepare", filepath.Join(dir, "key.img"), "--file", filepath.Join(dir, "setup.bin"), "--size", "20"}},
 		{"bundle", []string{"bundle", "create", a, "--case", "case-20261125-1000-aa"}},

@@ -17,6 +17,7 @@ func runKeys(e *env, args []string) (int, error) {
 		{"generate", "make new PID/PPS pairs", runKeysGenerate},
 		{"check", "test the check characters of pairs", runKeysCheck},
 		{"import", "put a key file into the database", runKeysImport},
+		{"otp", "put one-time passwords of Remote Configuration into the database", runKeysOTP},
 		{"export", "print or write the pairs of the database", runKeysExport},
 	}, args)
 }

@@ -148,6 +148,7 @@ var examples = map[string][]string{
 	"keys generate":       {"amtmedic keys generate --count 20 --out keys.csv"},
 	"keys check":          {"amtmedic keys check 0000-037M", "amtmedic keys check - < keys.txt"},
 	"keys import":         {"amtmedic keys import keys.csv"},
+	"keys otp":            {"amtmedic keys otp otp.csv", "amtmedic keys otp - < otp.csv"},
 	"keys export":         {"amtmedic keys export --out keys.csv --reveal"},
 	"cert check":          {"amtmedic cert check provisioning.pfx --password-file pass.txt --suffix corp.example --amt-version 9.0"},
 	"cert create-lab":     {"amtmedic cert create-lab --out lab --suffix corp.example"},

@@ -37,7 +37,7 @@ type simFlags struct {
 	to, method, version, state, address, suffix, inventory *string
 	trust, inject                                          texts
 	count                                                  *int
-	fast, keep, json                                       *bool
+	otp, fast, keep, json                                  *bool
 }
 
 func runSim(e *env, args []string) (int, error) {
@@ -51,6 +51,7 @@ func runSim(e *env, args []string) (int, error) {
 		address:   fs.String("address", firstAddress(), "`IP` address of the first client; each next one is one higher"),
 		suffix:    fs.String("suffix", "", "domain `name` that the clients have by DHCP option 15"),
 		inventory: fs.String("inventory", "", "`folder` for keys.csv, map.csv and clients.csv; they hold secrets"),
+		otp:       fs.Bool("otp", false, "an agent planted a one-time password in each client: otp.csv of --inventory; pki only"),
 		fast:      fs.Bool("fast", false, "hellos every few seconds until a session is open"),
 		keep:      fs.Bool("keep", false, "go on when all clients are provisioned"),
 		json:      fs.Bool("json", false, "print one JSON object for each change of a client's state"),
@@ -84,13 +85,15 @@ func firstAddress() string {
 
 // config judges the flags.
 func (f *simFlags) config(ctx context.Context) (c fleet.Config, err error) {
-	c = fleet.Config{Count: *f.count, Method: amt.Method(*f.method), Stage: engine.Stage(*f.state), Suffix: *f.suffix, Fast: *f.fast}
+	c = fleet.Config{Count: *f.count, Method: amt.Method(*f.method), Stage: engine.Stage(*f.state), Suffix: *f.suffix, OTP: *f.otp, Fast: *f.fast}
 	version := *f.version
 	switch {
 	case c.Method != amt.PSK && c.Method != amt.PKI:
 		return c, fmt.Errorf("--method is psk or pki, not %.20q", *f.method)
 	case !slices.Contains([]engine.Stage{engine.Pre, engine.In, engine.Post}, c.Stage):
 		return c, fmt.Errorf("--state is pre, in or post, not %.20q", *f.state)
+	case c.OTP && c.Method != amt.PKI:
+		return c, errors.New("--otp is for --method pki: with a PID no one-time password is used")
 	case c.Suffix != "" && !hostForm(c.Suffix):
 		return c, fmt.Errorf("--suffix: %q is no domain name", plain(c.Suffix))
 	case c.Count < 1 || c.Count > fleet.MaxCount:

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -27,6 +28,7 @@ type Client struct {
 	FQDN     string
 	Pair     keys.Pair  // zero for a client without
 	Password amt.Secret // of User, at the start
+	OTP      amt.Secret // that an agent planted; zero for none
 
 	hellos *sim.Client
 	engine atomic.Pointer[engine.Engine] // a full unprovision makes a new one
@@ -54,7 +56,7 @@ func (f *Fleet) newClient(i int, addr netip.Addr) (*Client, error) {
 		cfg.Hold = func() bool { return m.ports != nil && m.ports.Sessions() > 0 }
 	}
 	m.hellos = sim.New(cfg)
-	m.restart(engine.Config{Stage: c.Stage, Password: m.Password, MEBxChanged: m.Password.Reveal() != sim.FactoryPassword, PID: m.Pair.PID, PPS: m.Pair.PPS})
+	m.restart(engine.Config{Stage: c.Stage, Password: m.Password, MEBxChanged: m.Password.Reveal() != sim.FactoryPassword, PID: m.Pair.PID, PPS: m.Pair.PPS, OTP: m.OTP})
 	return m, nil
 }
 
@@ -106,6 +108,11 @@ func (m *Client) draw() (err error) {
 	}
 	if c.Method == amt.PSK && c.Stage == engine.In || c.Stage == engine.Post {
 		m.Password, err = keys.Password(c.Random)
+	}
+	if err == nil && c.OTP {
+		var b [12]byte
+		_, err = c.Random.Read(b[:])
+		m.OTP = amt.NewSecret(hex.EncodeToString(b[:]))
 	}
 	return err
 }

@@ -39,6 +39,7 @@ type Config struct {
 	To      netip.AddrPort      // the setup server; none: no hello is sent
 	Suffix  string              // DHCP option 15
 	Roots   []*x509.Certificate // whose hashes are active beside the built-in ones
+	OTP     bool                // an agent planted a one-time password in each; pki
 	Fast    bool                // hellos every few seconds until a session is open
 	Faults  []Fault
 

@@ -17,9 +17,18 @@ type File struct {
 }
 
 // Inventory gives what a setup server and a test need to know of the clients: their pairs, their
-// names, and themselves with the log-in as it was at the start.
+// names, and themselves with the log-in as it was at the start; with OTP also what their agents planted.
 func (f *Fleet) Inventory() []File {
-	return []File{{"keys.csv", f.writeKeys}, {"map.csv", f.writeMap}, {"clients.csv", f.writeClients}}
+	files := []File{{"keys.csv", f.writeKeys}, {"map.csv", f.writeMap}, {"clients.csv", f.writeClients}}
+	if f.cfg.OTP {
+		files = append([]File{{"otp.csv", f.writeOTPs}}, files...)
+	}
+	return files
+}
+
+// writeOTPs writes what the agents planted.
+func (f *Fleet) writeOTPs(w io.Writer) error {
+	return table(w, "uuid,otp", f.members, func(m *Client) []string { return []string{m.UUID.String(), m.OTP.Reveal()} })
 }
 
 // writeKeys writes the pairs. The current password is that of the factory, which the one of the

@@ -30,7 +30,7 @@ func TestClients(t *testing.T) {
 
 // Every page works with many rows: it is read to its end and back, searched, and keeps to its size.
 func TestEveryPage(t *testing.T) {
-	for name, end := range map[string]string{"clients": "10,000 of 10,000", "queue": "2,000 of 2,000", "delayed": "2,000 of 2,000", "keys": "10,000 of 10,000", "serverlog": "following", "settings": "14 settings"} {
+	for name, end := range map[string]string{"clients": "10,000 of 10,000", "queue": "2,000 of 2,000", "delayed": "2,000 of 2,000", "keys": "10,000 of 10,000", "serverlog": "following", "settings": "15 settings"} {
 		t.Run(name, func(t *testing.T) {
 			d := drive(t, full, name)
 			if d.p.Name() != name {
@@ -252,8 +252,8 @@ func TestLog(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	path := copied(t)
-	d := drive(t, path, "settings").want("tls_mode", "off", "maintain_clock_days", "default")
-	d.keys("down", "down", "down", "down", "down", "down", "down", "down", "enter").want("Change a setting", "may be    script, db", "is now    script")
+	d := drive(t, path, "settings").want("otp", "known", "maintain_clock_days", "default")
+	d.keys("down", "down", "down", "down", "down", "down", "down", "down", "down", "enter").want("Change a setting", "may be    script, db", "is now    script")
 	d.keys("type:maybe", "enter").want("params_from is one of script, db")
 	for range 5 {
 		d.keys("backspace")
