@@ -15,7 +15,7 @@ import (
 type KeyTarget struct {
 	Kind       string     // KeyInFile, KeyByPassphrase or KeyInKeyring; empty: as now
 	File       string     // of KeyInFile; empty: the file of now, else NAME.key beside the database
-	Passphrase amt.Secret // of KeyByPassphrase; empty: it is asked for
+	Passphrase amt.Secret // of KeyByPassphrase
 }
 
 // KeyChange is what RotateKey did.
@@ -96,12 +96,6 @@ func (s *Store) presentKEK(ctx context.Context, row keyRow) (kekSource, error) {
 
 // toRow has the key come from a passphrase or from the keyring.
 func (s *Store) toRow(ctx context.Context, out *KeyChange, to KeyTarget, old kekSource) error {
-	if out.To == KeyByPassphrase && to.Passphrase.IsZero() && s.o.Ask != nil {
-		var err error
-		if to.Passphrase, err = s.o.Ask(ctx, true); err != nil {
-			return err
-		}
-	}
 	if out.To == KeyByPassphrase && to.Passphrase.IsZero() {
 		return &amt.Error{Op: "rotate key", Subject: s.path, Err: errors.New("no new passphrase was given"),
 			Hint: "put it into AMTMEDIC_KEY_NEW_PASSPHRASE, or into a file that --new-passphrase-file names"}

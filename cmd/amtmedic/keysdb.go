@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -14,7 +13,6 @@ import (
 	"amtmedic/amt/keys"
 	"amtmedic/amt/setupbin"
 	"amtmedic/amt/store"
-	"amtmedic/diag/journal"
 )
 
 // keyImport is the JSON form of what keys import did.
@@ -95,15 +93,11 @@ func readPairFile(raw []byte) ([]keys.Row, []amt.Problem, error) {
 
 // missing reports whether the database is a file that does not exist yet.
 func (d dbFlags) missing() bool {
-	target := *d.db
-	if target == "" {
-		dir, err := journal.Dir()
-		if err != nil {
-			return false
-		}
-		target = filepath.Join(dir, "core.db")
+	target, err := d.target()
+	if err != nil {
+		return false
 	}
-	_, err := os.Stat(target)
+	_, err = os.Stat(target)
 	return errors.Is(err, fs.ErrNotExist) && !strings.Contains(target, "://")
 }
 

@@ -64,6 +64,7 @@ func commands() []command {
 		{"agent", "one-shot that a software delivery runs on many clients", runAgent},
 		{"discover", "find AMT on the network without credentials; import the names of clients", runDiscover},
 		{"serve", "the setup server: receive hellos, configure their clients", runServe},
+		{"db", "keys of the database, sealed copies of it, and whether it is whole", runDB},
 		{"service", "have the system run the setup server", runService},
 		{"web", "tokens and description of the web service of the setup server", runWeb},
 		{"sim", "simulated clients with hellos, ports and management, for tests and practice", runSim},

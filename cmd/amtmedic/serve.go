@@ -265,6 +265,7 @@ func serve(e *env, st *store.Store, o serveOptions, fw *provision.Firmware, sour
 	if *o.config != "" {
 		defer again.listen(e.ctx)()
 	}
+	defer watchKeys(e.ctx, st, log)()
 	log.Info(msgReady, append([]any{"listen", ln.Addr().String(), "db", st.Path(), "process", os.Getpid(), "provisions", !*o.receive}, web.ready()...)...)
 	if _, err := provision.CheckTLSMode(e.ctx, st); err != nil {
 		log.Warn("tls_mode and the default profile do not go together: its clients will wait with this reason", "err", err)
