@@ -66,6 +66,7 @@ type backs struct {
 	open  map[flow]*back
 	emit  func(Event)
 	swept time.Time
+	begun uint32 // how many began
 }
 
 func newBacks(emit func(Event)) *backs { return &backs{open: map[flow]*back{}, emit: emit} }
@@ -117,6 +118,7 @@ func (b *backs) begin(s *segment) {
 	}
 	c := &back{flow: s.flow, first: s.at.time, last: s.at.keep()}
 	c.base[fromServer], c.known[fromServer] = s.seq+1, true
+	b.begun++
 	b.open[s.flow] = c
 }
 

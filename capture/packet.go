@@ -65,7 +65,7 @@ const (
 type Stats struct {
 	Received    uint64 // packets that came in
 	Dropped     uint64 // packets that the kernel lost because reading was too slow
-	Filtered    uint64 // packets that the matcher refused
+	Filtered    uint64 // packets that the matcher refused, or that can tell nothing new
 	Undecodable uint64 // packets that passed the matcher and made no sense
 	Truncated   uint64 // packets of which only a part was captured
 	Bytes       uint64 // file bytes read so far, before decompression

@@ -128,6 +128,7 @@ func (f *pcapFormat) pass() {
 	b, at, swap, record := f.b.rest(), 0, f.swap, f.record
 	m, ether := f.s.match, f.link == LinkEthernet
 	var left leftOut
+	before := 0
 	for len(b)-at >= record {
 		h := b[at : at+16 : len(b)]
 		n := int(word(h[8:], swap))
@@ -136,11 +137,14 @@ func (f *pcapFormat) pass() {
 			break
 		}
 		frame := b[at+record : end]
-		if !(ether && m.refuses(frame)) && m.Match(f.link, frame) {
+		if !(ether && m.refuses(frame)) && !f.s.settled(f.link, frame) && m.Match(f.link, frame) {
 			break
 		}
 		left.packet(n, int(word(h[12:], swap)))
-		at = end
+		before, at = at, end
+	}
+	if at > 0 {
+		f.s.until = f.time(b[before:])
 	}
 	f.number += left.packets
 	f.s.left(left)
@@ -169,7 +173,7 @@ func (f *pcapFormat) next(p *Packet) error {
 	f.number++
 	*p = Packet{
 		Data:    rec[f.record:],
-		Time:    time.Unix(int64(f.word(rec)), int64(f.word(rec[4:]))*f.unit),
+		Time:    f.time(rec),
 		OrigLen: int(min(orig, 1<<30)),
 		Link:    f.link,
 		Number:  f.number,
@@ -177,6 +181,11 @@ func (f *pcapFormat) next(p *Packet) error {
 	stripFCS(p, f.fcs)
 	f.b.use(len(rec))
 	return nil
+}
+
+// time reads the time of a record.
+func (f *pcapFormat) time(b []byte) time.Time {
+	return time.Unix(int64(f.word(b)), int64(f.word(b[4:]))*f.unit)
 }
 
 // stripFCS takes the frame check sequence off the captured bytes.

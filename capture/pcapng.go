@@ -82,7 +82,7 @@ func (f *ngFormat) pass() {
 		}
 		i, frame := &f.iface[id], b[at+28:at+28+size]
 		if i.fcs != 0 || !f.s.takes(i.link) ||
-			!(i.link == LinkEthernet && m.refuses(frame)) && m.Match(i.link, frame) {
+			!(i.link == LinkEthernet && m.refuses(frame)) && !f.s.settled(i.link, frame) && m.Match(i.link, frame) {
 			break
 		}
 		left.packet(size, int(word(h[24:], swap)))
@@ -90,6 +90,7 @@ func (f *ngFormat) pass() {
 	}
 	if last != nil {
 		f.last = f.time(b[before+8:], last)
+		f.s.until = f.last
 	}
 	f.number += left.packets
 	f.s.left(left)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/google/gopacket/layers"
 
@@ -33,13 +34,16 @@ func Scan(ctx context.Context, src Source, opt Options, emit func(Event)) error 
 	s := NewScanner(opt, emit)
 	file, _ := src.(*File)
 	if file != nil {
-		file.leaveOut(s.match)
+		file.leaveOut(s.match, s.idle)
 	}
 	err := src.Run(ctx, func(p *Packet) error {
 		s.Packet(p)
 		opt.paused(p)
 		return nil
 	})
+	if file != nil {
+		s.pass(file.sieve.until)
+	}
 	s.End()
 	if file != nil {
 		s.stats.Filtered += file.sieve.packets
@@ -67,9 +71,11 @@ type Scanner struct {
 	names    *names
 	notes    *notes
 	tunnels  *backs
+	idles    idleFlows
 	stats    Stats
 	cur      mark
-	seg      segment // of the packet that is looked at: none is made for each
+	passed   time.Time // of the last packet that was left out
+	seg      segment   // of the packet that is looked at: none is made for each
 }
 
 // NewScanner makes a scanner that gives its events to emit.
@@ -103,12 +109,20 @@ func (s *Scanner) Packet(p *Packet) {
 	if len(p.Data) < p.OrigLen {
 		s.stats.Truncated++
 	}
-	if !s.match.Match(p.Link, p.Data) {
+	if s.idle(p.Link, p.Data) || !s.match.Match(p.Link, p.Data) {
 		s.stats.Filtered++
+		s.pass(p.Time)
 		return
 	}
 	if err := s.dec.packet(p); err != nil {
 		s.stats.Undecodable++
+	}
+}
+
+// pass notes the time of a packet that is left out: at the end it says how long nothing came.
+func (s *Scanner) pass(at time.Time) {
+	if at.After(s.passed) {
+		s.passed = at
 	}
 }
 
@@ -120,6 +134,9 @@ func (s *Scanner) Evicted() uint64 { return s.attempts.evicted }
 
 // End settles what is open: the capture is over.
 func (s *Scanner) End() {
+	if s.passed.After(s.cur.time) && !s.cur.time.IsZero() {
+		s.tick(mark{time: s.passed})
+	}
 	s.attempts.end()
 	s.backs.end(s.cur.time)
 	s.tunnels.end(s.cur.time)

@@ -155,7 +155,7 @@ func TestSieveLeavesOut(t *testing.T) {
 			}
 			defer f.Close()
 			m := NewMatcher(9971)
-			f.leaveOut(m)
+			f.leaveOut(m, nil)
 			given = 0
 			if err := f.Run(context.Background(), func(p *Packet) error {
 				if m.Match(p.Link, p.Data) {

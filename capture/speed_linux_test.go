@@ -158,6 +158,11 @@ func BenchmarkScan(b *testing.B) {
 			c.tshark(corpus, format)
 		})
 	}
+	b.Run("console", func(b *testing.B) {
+		b.ReportMetric(0, "ns/op")
+		c := &contest{b: b, dir: dir, runs: map[string][]usage{}}
+		c.consoles(program, size/4)
+	})
 }
 
 // rounds lets each contender run once a round, beside those that it is compared with; each round begins
@@ -283,7 +288,7 @@ func refusedAllocs(t testing.TB, name string) float64 {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	f.leaveOut(NewMatcher(amt.HelloPort))
+	f.leaveOut(NewMatcher(amt.HelloPort), nil)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	if err := f.Run(context.Background(), func(*Packet) error { return nil }); err != nil {
