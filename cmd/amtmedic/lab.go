@@ -38,7 +38,7 @@ type labFlags struct {
 func runLab(e *env, args []string) (int, error) {
 	fs := flags("lab [--fault ID]... [--list] [--headless] [--repair] [--seed N] [--json | --format FORM] [flags of the screen]")
 	var o labFlags
-	fs.Var(&o.faults, "fault", "what is broken, by the cause it should lead to; none is a healthy world (repeatable)")
+	fs.Var(&o.faults, "fault", "what is broken, by the cause it should lead to; none is a healthy world, none-pki one whose client is set up by certificate (repeatable)")
 	o.list = fs.Bool("list", false, "list what can be broken here")
 	o.headless = fs.Bool("headless", false, "walk without a screen; the simulated client's own screen answers")
 	o.repair = fs.Bool("repair", false, "apply the proposed remedies until the road is green, and walk again")

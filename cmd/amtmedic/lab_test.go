@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,10 +36,11 @@ func runWords(t *testing.T, words ...string) (code int, stdout, stderr string) {
 	return run(e, words), out.String(), errs.String()
 }
 
-// TestEveryFaultIsFound builds the world of every fault that can be built here. Each must lead to
-// its own cause, be repaired to a green road, and leave a case that judges the same on its own.
+// TestEveryFaultIsFound builds the world of every fault that can be built here, two at a time or more. Each
+// must lead to its own cause, be repaired to a green road, and leave a case that judges the same on its own.
 func TestEveryFaultIsFound(t *testing.T) {
-	for _, f := range append([]lab.Fault{{ID: "none", Available: true}}, lab.List()...) {
+	t.Parallel()
+	for _, f := range append([]lab.Fault{{ID: lab.None, Available: true}, {ID: lab.NonePKI, Available: true}}, lab.List()...) {
 		t.Run(f.ID, func(t *testing.T) {
 			if !f.Available {
 				if os.Getenv("CI") != "" {
@@ -46,16 +48,10 @@ func TestEveryFaultIsFound(t *testing.T) {
 				}
 				t.Skipf("cannot be built here: needs %s", f.Needs)
 			}
-			began := time.Now()
-			code, out, errs := runWords(t, "lab", "--fault", f.ID, "--headless", "--json", "--repair")
-			if took := time.Since(began); took > 15*time.Second {
-				t.Errorf("took %s", took)
-			}
-			var v verdictLine
-			if err := json.Unmarshal([]byte(out), &v); err != nil {
-				t.Fatalf("%v: %q, %q", err, out, errs)
-			}
-			if f.ID == "none" {
+			t.Parallel()
+			home := t.TempDir()
+			v, code := practised(t, home, f.ID)
+			if f.ID == lab.None || f.ID == lab.NonePKI {
 				if v.Verdict != "ok-in-progress" {
 					t.Errorf("the healthy world gives %s", v.Verdict)
 				}
@@ -63,25 +59,55 @@ func TestEveryFaultIsFound(t *testing.T) {
 				t.Errorf("verdict %q, further %v", v.Verdict, v.Further)
 			}
 			want := "ok-provisioned"
-			if f.ID == "none" { // nothing was repaired: the client is being provisioned as it was
+			if f.ID == lab.None || f.ID == lab.NonePKI { // nothing was repaired: the client is being provisioned as it was
 				want = "ok-in-progress"
 			}
 			if v.After == nil || v.After.Verdict != want || len(v.After.Further) > 0 || code != exitOK {
 				t.Errorf("after the repair: %+v, exit %d", v.After, code)
 			}
-			judgesTheSame(t, v)
+			judgesTheSame(t, home, v)
 		})
 	}
 }
 
+// inHome runs the program with its cases in a folder.
+func inHome(t *testing.T, home string, words ...string) (code int, v verdictLine) {
+	t.Helper()
+	c := exec.Command("amtmedic", words...)
+	c.Env = append(os.Environ(), "AMTMEDIC_HOME="+home)
+	var errs safeBuffer
+	c.Stderr = &errs
+	out, _ := c.Output()
+	if err := json.Unmarshal(out, &v); err != nil {
+		t.Fatalf("%v: %v: %q, %q", words, err, out, errs.String())
+	}
+	return c.ProcessState.ExitCode(), v
+}
+
+// practised breaks and repairs a world. It must end in time; one that other tests held up gets another try.
+func practised(t *testing.T, home, fault string) (v verdictLine, code int) {
+	t.Helper()
+	for range 3 {
+		began := time.Now()
+		code, v = inHome(t, home, "lab", "--fault", fault, "--headless", "--json", "--repair")
+		took := time.Since(began)
+		if took <= 15*time.Second {
+			return v, code
+		}
+		t.Logf("took %s", took)
+	}
+	t.Error("no try ended within 15 s")
+	return v, code
+}
+
 // judgesTheSame reads the facts of the case back from disk.
-func judgesTheSame(t *testing.T, v verdictLine) {
+func judgesTheSame(t *testing.T, home string, v verdictLine) {
 	t.Helper()
 	last := v
 	if v.After != nil {
 		last = *v.After
 	}
-	file := filepath.Join(os.Getenv("AMTMEDIC_HOME"), v.Case, "facts.jsonl")
+	file := filepath.Join(home, v.Case, "facts.jsonl")
 	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
@@ -96,13 +122,7 @@ func judgesTheSame(t *testing.T, v verdictLine) {
 			t.Errorf("decided_by names %s, which is not in the case", k)
 		}
 	}
-	home := os.Getenv("AMTMEDIC_HOME")
-	_, out, _ := runWords(t, "diagnose", file, "--json")
-	t.Setenv("AMTMEDIC_HOME", home)
-	var again verdictLine
-	if err := json.Unmarshal([]byte(out), &again); err != nil {
-		t.Fatal(err)
-	}
+	_, again := inHome(t, t.TempDir(), "diagnose", file, "--json")
 	if again.Verdict != last.Verdict || again.Confidence != last.Confidence || !slices.Equal(again.Further, last.Further) {
 		t.Errorf("on its own the case gives %s %s, walked it gave %s %s", again.Verdict, again.Confidence, last.Verdict, last.Confidence)
 	}

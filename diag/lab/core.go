@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/ca"
 	"amtmedic/amt/provision"
 	"amtmedic/diag"
 	"amtmedic/diag/probe"
@@ -18,13 +19,21 @@ const (
 	coreSettle = 5 * time.Second // for a PC that restarts its network side
 	coreLease  = 1000 * time.Hour
 	coreLimit  = 8 * time.Second // real time that a headless world may follow it
+	firstEnd   = 3 * time.Second // real time in which the first session of a client ends in any world
 )
+
+// worker is the queue worker of the practice core while it runs.
+type worker struct {
+	stop context.CancelFunc
+	done chan struct{} // closed when it has stopped
+}
 
 // Provision lets the queue worker of the core go on, which a practice world holds back until its road
 // is open: the worker takes the client from the queue, opens a session with the PC's firmware, and
 // configures it. Everything of it is real but the firmware.
 func (w *World) Provision(ctx context.Context, _ *diag.View, report func(probe.Progress)) (probe.Progress, error) {
-	if err := w.startCore(); err != nil {
+	w.letSessionEnd(ctx)
+	if err := w.startCore(false); err != nil {
 		return probe.Progress{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, coreLimit)
@@ -47,8 +56,8 @@ func portOf(a netip.AddrPort) string {
 	return port
 }
 
-// startCore opens the firmware's ports and starts the worker, once.
-func (w *World) startCore() error {
+// openFirmware opens the PC's ports, once.
+func (w *World) openFirmware() error {
 	w.core.Lock()
 	defer w.core.Unlock()
 	if w.firmware != nil {
@@ -60,11 +69,89 @@ func (w *World) startCore() error {
 	}
 	w.firmware = f
 	w.running.Go(func() { <-f.ended })
-	worker := provision.NewWorker(w.store, provision.WorkerOptions{Name: "practice", Sessions: 1, Lease: coreLease, Poll: corePoll,
-		Configurer: &provision.Firmware{Dial: w.dial, Settle: coreSettle, Certificate: w.present}, Now: w.clock.now,
-		Sources: []provision.PropertySource{provision.FromMap(w.store), provision.FromDNS(w.resolver())}})
-	w.running.Go(func() { _ = worker.Run(w.run) }) // nil at every stop
 	return nil
+}
+
+// startCore starts the queue worker unless it runs. One that is to try first stops by itself when a
+// session did not come to a good end: what it met stands in the tables until somebody has read it.
+func (w *World) startCore(tryFirst bool) error {
+	if err := w.openFirmware(); err != nil {
+		return err
+	}
+	w.core.Lock()
+	defer w.core.Unlock()
+	if w.worker != nil {
+		select {
+		case <-w.worker.done:
+		default:
+			return nil
+		}
+	}
+	run, stop := context.WithCancel(w.run)
+	k := &worker{stop: stop, done: make(chan struct{})}
+	o := provision.WorkerOptions{Name: "practice", Sessions: 1, Lease: coreLease, Poll: corePoll, Now: w.clock.now, Sources: w.sources(),
+		Configurer: &provision.Firmware{Dial: w.dial, Settle: coreSettle, Certificate: w.present, OTP: w.expected}}
+	if w.now(func(p *plan) bool { return p.authority }) {
+		o.Configurer.(*provision.Firmware).CA = ca.New(w.store, ca.Options{})
+	}
+	if tryFirst {
+		o.OnEvent = func(e provision.Event) {
+			if e.Kind == provision.EventDelayed {
+				stop()
+			}
+		}
+	}
+	w.worker = k
+	real := provision.NewWorker(w.store, o)
+	w.running.Go(func() {
+		defer close(k.done)
+		defer stop()
+		_ = real.Run(run) // nil at every stop
+	})
+	return nil
+}
+
+// sources says where the practice core takes names from, in this order.
+func (w *World) sources() []provision.PropertySource {
+	out := []provision.PropertySource{provision.FromMap(w.store), provision.FromDNS(w.resolver())}
+	if path := w.script(); path != "" {
+		out = append([]provision.PropertySource{provision.FromScript(path, 0)}, out...)
+	}
+	return out
+}
+
+// change changes the plan, by a repair; now reads what one may change.
+func (w *World) change(do func(*plan)) {
+	w.changes.Lock()
+	defer w.changes.Unlock()
+	do(w.plan)
+}
+
+func (w *World) now(is func(*plan) bool) bool {
+	w.changes.RLock()
+	defer w.changes.RUnlock()
+	return is(w.plan)
+}
+
+// expected is the one-time password that the server's agent sent to the client; zero when none is used.
+func (w *World) expected(provision.Task) amt.Secret { return w.plan.otp }
+
+// letSessionEnd waits, in a world whose core works from the start, until the session with a client whose
+// hello is there has ended.
+func (w *World) letSessionEnd(ctx context.Context) {
+	w.core.Lock()
+	k := w.worker
+	w.core.Unlock()
+	if k == nil || w.pc.State().Acknowledged == 0 {
+		return
+	}
+	t := time.NewTimer(firstEnd)
+	defer t.Stop()
+	select {
+	case <-k.done:
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // firmwareAddress is where the PC's ports stand: its own address where this machine has it.

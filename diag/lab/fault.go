@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"os/exec"
 	"slices"
 	"strings"
 
@@ -19,8 +20,12 @@ type Fault struct {
 	Needs     string `json:"needs"` // what is missing here; empty when available
 }
 
-// None names the healthy world.
-const None = "none"
+// None names the healthy world. NonePKI is the one whose client is set up by certificate; beside faults
+// it says that theirs is.
+const (
+	None    = "none"
+	NonePKI = "none-pki"
+)
 
 // fault breaks one thing of a healthy world.
 type fault struct {
@@ -28,6 +33,7 @@ type fault struct {
 	part     string     // what it breaks: two faults of one part cannot both be built
 	method   amt.Method // of the clients that can have it; empty: any
 	breaks   func(*plan)
+	works    bool          // it shows in the session that the core opens
 	needs    func() string // nil: it can be built everywhere
 }
 
@@ -75,30 +81,58 @@ var faults = []fault{
 	{id: "rc-pid-unknown", method: amt.PSK, text: "the server has no key for the client's PID", part: "pid",
 		breaks: func(p *plan) { p.known, p.keyedBy, p.oemKeys = p.id.spare, "oem", true }},
 	{id: "rc-pid-mistyped", method: amt.PSK, text: "the PID was mistyped so that its check character still fits", part: "pid", breaks: (*plan).mistyped},
-	{id: "rc-rcfg-off-on-server", method: amt.PKI, text: "Remote Configuration is switched off in the server's settings", part: "allowed",
+	{id: "rc-pps-mismatch", method: amt.PSK, text: "the server has another PPS for the client's PID", part: "pid", works: true,
+		breaks: func(p *plan) { p.known[0].PPS = p.id.spare[0].PPS }},
+	{id: "rc-rcfg-off-on-server", method: amt.PKI, text: "Remote Configuration is switched off in the server's settings", part: "allowed", works: true,
 		breaks: func(p *plan) { p.set("rcfg_enabled", "false") }},
-	{id: "rc-cert-missing", method: amt.PKI, text: "the server has no provisioning certificate", part: "certificate",
+	{id: "rc-cert-missing", method: amt.PKI, text: "the server has no provisioning certificate", part: "certificate", works: true,
 		breaks: func(p *plan) { p.cert.absent = true }},
-	{id: "rc-cert-no-key", method: amt.PKI, text: "the private key of the provisioning certificate is on another machine", part: "certificate",
+	{id: "rc-cert-no-key", method: amt.PKI, text: "the private key of the provisioning certificate is on another machine", part: "certificate", works: true,
 		breaks: func(p *plan) { p.cert.keyless = true }},
-	{id: "rc-cert-no-oid", method: amt.PKI, text: "the authority made an ordinary server certificate, without the provisioning usage", part: "certificate",
+	{id: "rc-cert-no-oid", method: amt.PKI, text: "the authority made an ordinary server certificate, without the provisioning usage", part: "certificate", works: true,
 		breaks: func(p *plan) { p.cert.ordinary = true }},
-	{id: "rc-cert-expired", method: amt.PKI, text: "the time of the provisioning certificate has run out", part: "certificate",
+	{id: "rc-cert-expired", method: amt.PKI, text: "the time of the provisioning certificate has run out", part: "certificate", works: true,
 		breaks: func(p *plan) { p.cert.over = true }},
-	{id: "rc-cert-chain-incomplete", method: amt.PKI, text: "the authority between certificate and root is not installed on the server", part: "certificate",
+	{id: "rc-cert-chain-incomplete", method: amt.PKI, text: "the authority between certificate and root is not installed on the server", part: "certificate", works: true,
 		breaks: func(p *plan) { p.cert.unlinked = true }},
-	{id: "rc-cert-hash-algorithm", method: amt.PKI, text: "the key of the certificate is too short for this firmware", part: "certificate",
+	{id: "rc-cert-hash-algorithm", method: amt.PKI, text: "the key of the certificate is too short for this firmware", part: "certificate", works: true,
 		breaks: func(p *plan) { p.cert.weak, p.amt = true, newVersion }},
-	{id: "rc-cert-hash-not-in-client", method: amt.PKI, text: "the firmware does not know the root of the certificate", part: "certificate",
+	{id: "rc-cert-hash-not-in-client", method: amt.PKI, text: "the firmware does not know the root of the certificate", part: "certificate", works: true,
 		breaks: func(p *plan) { p.cert.foreign = true }},
-	{id: "rc-cert-suffix-mismatch", method: amt.PKI, text: "the certificate is for another domain than the client's", part: "certificate",
+	{id: "rc-cert-suffix-mismatch", method: amt.PKI, text: "the certificate is for another domain than the client's", part: "certificate", works: true,
 		breaks: func(p *plan) { p.cert.elsewhere = "branch.example" }},
+	{id: "rc-otp-mismatch", method: amt.PKI, text: "the client has lost the one-time password that the server compares", part: "otp", works: true,
+		breaks: func(p *plan) { p.otp = p.id.spare[0].PPS }},
+	{id: "rc-return-path-blocked", text: "the server cannot connect back to port 16993 of the client", part: "back", works: true,
+		breaks: func(p *plan) { p.noBack = true }},
+	{id: "rc-admin-password-mismatch", method: amt.PSK, text: "the server has another administrator password than the client", part: "admin", works: true,
+		breaks: func(p *plan) { p.admin = p.id.lost }},
+	{id: "rc-uuid-byte-order", text: "the UUID map has the client's UUID in the other byte order", part: "map", works: true,
+		breaks: func(p *plan) { p.mapped = p.mapped.Swapped() }},
+	{id: "rc-uuid-not-allowed", text: "the server takes imported UUIDs only, and the client's is none", part: "map", works: true,
+		breaks: func(p *plan) { p.mapped = amt.UUID{}; p.set("uuid_policy", "imported-only") }},
 	{id: "rc-fqdn-unresolved", text: "nothing tells the server the client's name", part: "map",
 		breaks: func(p *plan) { p.mapped, p.pointer = amt.UUID{}, false }},
+	{id: "rc-no-profile", text: "no profile is assigned to the client, and the default one was renamed", part: "profile", works: true,
+		breaks: func(p *plan) { p.set("default_profile", "retired") }},
+	{id: "rc-script-missing", text: "the properties script was moved, and the service calls its old path", part: "script", needs: shellNeed, works: true,
+		breaks: func(p *plan) { p.script = scriptLost }},
+	{id: "rc-script-error", text: "the properties script fails: the list that it reads is not there", part: "script", needs: shellNeed, works: true,
+		breaks: func(p *plan) { p.script, p.nameless = scriptSound, true }},
+	{id: "rc-ca-unavailable", text: "the profile wants mutual TLS, and the certificate authority does not answer", part: "profile", works: true,
+		breaks: func(p *plan) { p.secured, p.authority = true, false }},
 }
 
 // namespacesNeed says what is missing for a packet filter; empty when nothing is.
 func namespacesNeed() string { return needsNamespaces() }
+
+// shellNeed says what is missing for a properties script; empty when nothing is.
+func shellNeed() string {
+	if _, err := exec.LookPath("/bin/sh"); err != nil {
+		return "a shell, for the properties script"
+	}
+	return ""
+}
 
 // mistyped enters another PID than was meant.
 func (p *plan) mistyped() {
@@ -189,12 +223,17 @@ func (p *plan) set(name, value string) {
 
 // pick finds the faults of these ids, and the method of a client that can have them all. "none" names
 // nothing; the same id twice counts once.
-func pick(ids []string, method amt.Method) ([]fault, amt.Method, error) {
-	by := "a client of method " + string(method)
+func pick(ids []string) (_ []fault, method amt.Method, _ error) {
+	by := ""
 	var out []fault
 	for _, id := range ids {
 		i := slices.IndexFunc(faults, func(f fault) bool { return f.id == id })
 		switch {
+		case id == NonePKI && method == amt.PSK:
+			return nil, "", &Contradiction{by, id}
+		case id == NonePKI:
+			method, by = amt.PKI, id
+			continue
 		case id == None, slices.ContainsFunc(out, func(f fault) bool { return f.id == id }):
 			continue
 		case i < 0:

@@ -24,6 +24,7 @@ import (
 var decisive = map[string][]string{
 	None: {`wire.client.syn {"dst":"S:9971"}`, `wire.server.hello {"version":2,"pid":"P","problems":[]}`, `db.queue {"attempts":0}`, `db.delayed none`,
 		`net.9971 connect`, `srv.amtconfig running`, `client.prov_state in`},
+	NonePKI:                      {`wire.server.hello {"version":3,"problems":[]}`, `db.queue {"attempts":0}`, `cert.chain complete`, `cert.root_in_client_hashes true`},
 	"rc-amt-disabled":            {`client.enabled false`, `client.enable_kind bios-disabled`, `wire.client.syn none`, `wire.client.dns none`},
 	"rc-not-in-setup-factory":    {`client.mebx_password factory`, `client.prov_state pre`, `client.rcfg_enabled false`, `client.usb_tried false`, `wire.client.syn none`},
 	"rc-not-in-setup-pw-changed": {`client.mebx_password changed`, `client.prov_state pre`, `client.setup_data none`, `wire.client.syn none`},
@@ -55,6 +56,16 @@ var decisive = map[string][]string{
 	"rc-cert-hash-algorithm":     {`cert.key_bits [1024,2048,2048]`, `cert.root_in_client_hashes true`},
 	"rc-cert-hash-not-in-client": {`cert.root_in_client_hashes false`, `cert.chain complete`},
 	"rc-cert-suffix-mismatch":    {`cert.names ["provisionserver.branch.example"]`, `cert.root_in_client_hashes true`},
+	"rc-pps-mismatch":            {`db.pid_map {"pid":"P"}`, `cred.psk alert`, `wire.back tls-alert`, `db.delayed {"attempts":1}`},
+	"rc-otp-mismatch":            {`cred.otp missing`, `wire.back ok`, `db.delayed {"reason":"rc-otp-mismatch: the session ended at compare one-time password (otp)"}`},
+	"rc-return-path-blocked":     {`wire.back refused`, `wire.back_dst C:16993`, `client.ip_mode dhcp-lease`},
+	"rc-admin-password-mismatch": {`cred.psk ok`, `wire.back ok`, `cred.digest 401`},
+	"rc-uuid-byte-order":         {`db.uuid_map none`, `db.uuid_map_swapped {}`},
+	"rc-uuid-not-allowed":        {`db.uuid_map none`, `srv.uuid_policy imported-only`},
+	"rc-no-profile":              {`db.profile none`, `db.profiles ["default"]`},
+	"rc-script-missing":          {`srv.script {"exists":false}`},
+	"rc-script-error":            {`srv.script {"exists":true,"exit_code":1}`, `db.delayed {"reason":"rc-script-error: the properties script failed"}`},
+	"rc-ca-unavailable":          {`srv.ca unreachable`, `srv.tls_mode on`},
 	"rc-fqdn-unresolved":         {`db.uuid_map none`, `db.uuid_map_swapped none`, `db.discovery none`, `dns.reverse {"addr":"C","name":[]}`, `srv.params_from script`},
 }
 
@@ -71,7 +82,7 @@ func buildable(t *testing.T, id string) {
 }
 
 func everyFault() []string {
-	ids := []string{None}
+	ids := []string{None, NonePKI}
 	for _, f := range List() {
 		ids = append(ids, f.ID)
 	}
@@ -98,7 +109,7 @@ func TestDecisiveFacts(t *testing.T) {
 				}
 			}
 			verdict := id
-			if id == None {
+			if id == None || id == NonePKI {
 				verdict = "ok-in-progress"
 			}
 			if j := check.Judge(n.facts, w.Now()); j.Verdict != verdict || j.Confidence != diag.Proven || len(j.Further) > 0 {
@@ -113,7 +124,7 @@ func (n *notes) has(w *World, want string) bool {
 	p := w.plan
 	want = strings.NewReplacer(`"Q"`, `"`+p.id.question()+`"`, `"S:`, `"`+w.at.server.String()+":", `"S"`, `"`+w.at.server.String()+`"`,
 		`"W:`, `"`+w.at.wrong.String()+":", `"W"`, `"`+w.at.wrong.String()+`"`, " W", " "+w.at.wrong.String(),
-		`"C"`, `"`+w.at.client.String()+`"`, `"P"`, `"`+string(p.id.pair.PID)+`"`).Replace(want)
+		`"C"`, `"`+w.at.client.String()+`"`, " C:", " "+w.at.client.String()+":", `"P"`, `"`+string(p.id.pair.PID)+`"`).Replace(want)
 	key, text, _ := strings.Cut(want, " ")
 	var value any = text
 	if err := json.Unmarshal([]byte(text), &value); err != nil {
@@ -139,22 +150,22 @@ func within(want, value any) bool {
 func TestPick(t *testing.T) {
 	var unknown *UnknownFault
 	var clash *Contradiction
-	if _, _, err := pick([]string{"rc-dns-norecord"}, ""); !errors.As(err, &unknown) || unknown.Near[0] != "rc-dns-no-record" {
+	if _, _, err := pick([]string{"rc-dns-norecord"}); !errors.As(err, &unknown) || unknown.Near[0] != "rc-dns-no-record" {
 		t.Errorf("unknown: %v", err)
 	}
-	if _, _, err := pick([]string{"rc-dns-no-record", "rc-dns-wrong-target"}, ""); !errors.As(err, &clash) {
+	if _, _, err := pick([]string{"rc-dns-no-record", "rc-dns-wrong-target"}); !errors.As(err, &clash) {
 		t.Errorf("contradiction: %v", err)
 	}
-	if _, _, err := pick([]string{"rc-cert-expired", "rc-pid-unknown"}, ""); !errors.As(err, &clash) {
+	if _, _, err := pick([]string{"rc-cert-expired", "rc-pid-unknown"}); !errors.As(err, &clash) {
 		t.Errorf("two methods: %v", err)
 	}
-	if _, _, err := pick([]string{"rc-cert-expired"}, amt.PSK); !errors.As(err, &clash) || !strings.Contains(err.Error(), "method psk") {
+	if _, _, err := pick([]string{"rc-pid-unknown", NonePKI}); !errors.As(err, &clash) || !strings.Contains(err.Error(), NonePKI) {
 		t.Errorf("another method: %v", err)
 	}
-	if _, m, err := pick([]string{"rc-dns-no-record", "rc-cert-expired"}, ""); m != amt.PKI || err != nil {
+	if _, m, err := pick([]string{"rc-dns-no-record", NonePKI}); m != amt.PKI || err != nil {
 		t.Errorf("a fault of one method: %s, %v", m, err)
 	}
-	fs, m, err := pick([]string{"rc-pid-mistyped", None, "rc-dns-no-record", "rc-pid-mistyped"}, "")
+	fs, m, err := pick([]string{"rc-pid-mistyped", None, "rc-dns-no-record", "rc-pid-mistyped"})
 	if err != nil || m != amt.PSK || len(fs) != 2 || fs[0].id != "rc-dns-no-record" {
 		t.Errorf("combined: %v %v", fs, err)
 	}

@@ -151,7 +151,7 @@ func (w *World) dial(ctx context.Context, _, address string) (net.Conn, error) {
 		return nil, err
 	}
 	real, open := w.firmware.real(to.Port())
-	if !open || to.Addr() != w.pc.State().Lease.Address {
+	if !open || w.now(func(p *plan) bool { return p.noBack }) || to.Addr() != w.pc.State().Lease.Address {
 		from := netip.AddrPortFrom(w.at.server, backPort)
 		for _, t := range []*tap{w.network.tap, w.network.server} {
 			s := t.stream(from, to)

@@ -90,6 +90,7 @@ func (w *World) await(ctx context.Context, side diag.Vantage, r probe.Report) (b
 	stop()
 	<-done
 	w.pc.letEnd(ctx)
+	w.letSessionEnd(ctx)
 	if settled.Load() || ctx.Err() == nil {
 		err = ctx.Err()
 	}

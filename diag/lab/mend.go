@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 
 	"github.com/miekg/dns"
 
@@ -210,4 +211,51 @@ func atServer(done string, do func(*World) error, steps ...string) repair {
 	return func(w *World, r diag.Remedy) remedy.Action {
 		return byHand(r, "on the practice server", steps, func(context.Context) (string, error) { return done, do(w) })
 	}
+}
+
+// importPair imports the pair of the person's list, with the password that was set together with it.
+func importPair(w *World, r diag.Remedy) remedy.Action {
+	pair := w.plan.id.pair
+	return automatic(r, []remedy.Row{{Label: "imports", Text: "PID " + pair.PID.Dashed() + " with PPS and password of the list"}, {Label: "to", Text: w.database()}},
+		func(ctx context.Context) (string, error) {
+			sum, err := w.store.ImportKeys(ctx, []store.Pair{{PID: pair.PID, PPS: pair.PPS, AdminPassword: w.plan.id.password}})
+			return fmt.Sprintf("%d imported; clients that waited for it and go on: %d", sum.Imported, sum.Promoted), err
+		})
+}
+
+// assignProfile makes the profile that is there the default one.
+func assignProfile(w *World, r diag.Remedy) remedy.Action {
+	return automatic(r, []remedy.Row{{Label: "sets", Text: "default_profile = default"}, {Label: "in", Text: "csti_configuration"}}, func(ctx context.Context) (string, error) {
+		return "the default profile applies", w.store.SetConfig(ctx, "default_profile", "default")
+	})
+}
+
+// setScript tells the service where its script is.
+func setScript(w *World, r diag.Remedy) remedy.Action {
+	return automatic(r, []remedy.Row{{Label: "sets", Text: "script = " + filepath.Join(w.work, scriptName)}, {Label: "instead of", Text: w.script()}},
+		func(context.Context) (string, error) {
+			w.useScript()
+			return "the service calls " + w.script(), nil
+		})
+}
+
+// sendOTP lets the agent in the PC's system plant the one-time password again, with the start call.
+func sendOTP(w *World, r diag.Remedy) remedy.Action {
+	return automatic(r, []remedy.Row{{Label: "sends", Text: "a one-time password to the agent on the PC"}, {Label: "then", Text: "the start call"}},
+		func(context.Context) (string, error) {
+			w.firmware.engine.PlantOTP(w.plan.otp)
+			return "the client has the one-time password", nil
+		})
+}
+
+// turnMapping writes the row of the client under the right form of its UUID.
+func turnMapping(w *World, r diag.Remedy) remedy.Action {
+	u := w.plan.id.uuid
+	return automatic(r, []remedy.Row{{Label: "turns", Text: u.Swapped().String()}, {Label: "into", Text: u.String()}}, func(ctx context.Context) (string, error) {
+		if err := w.store.RemoveMapRow(ctx, u.Swapped()); err != nil {
+			return "", err
+		}
+		sum, err := w.store.ImportMap(ctx, []store.MapRow{{UUID: u, FQDN: w.plan.id.client, Source: "remedy"}})
+		return fmt.Sprintf("%d row turned; clients that waited for it and go on: %d", sum.Imported, sum.Promoted), err
+	})
 }

@@ -34,11 +34,16 @@ func (w *World) Probes(v *diag.View) []probe.Probe {
 	if w.plan.method == amt.PKI {
 		out = append(out, w.certificates(v)...)
 	}
+	if w.plan.works {
+		out = append(out, w.inWorldTime(w.session(v)))
+	}
+	if w.script() != "" {
+		out = append(out, w.scriptProbe(v))
+	}
 	return out
 }
 
-// certificates gives the probes of the server's certificate file. What it says is told again after every
-// change: its digest is part of what the probe does.
+// certificates gives the probes of the server's certificate file.
 func (w *World) certificates(v *diag.View) []probe.Probe {
 	out := []probe.Probe{probe.Certificate(certificateName, w.readCertificate)}
 	if hashes, known := probe.Trusted(v); known {
@@ -119,15 +124,15 @@ func (w *World) readStore(v *diag.View) probe.DB {
 // serverState gives the probe of the server itself: its service, its sockets, its addresses.
 func (w *World) serverState() probe.Probe {
 	return probe.Probe{ID: "server", Check: "chk-service", What: "look at the provisioning server", Cost: probe.Read, Limit: 2 * time.Second,
-		Gives: []string{"srv.amtconfig", "srv.listen", "srv.addr", "srv.fqdn", "db.discovery", "fleet.same_uuid"},
-		Run: func(_ context.Context, r probe.Report) error {
+		Gives: []string{"srv.amtconfig", "srv.listen", "srv.addr", "srv.fqdn", "srv.ca", "db.discovery", "fleet.same_uuid"},
+		Run: func(ctx context.Context, r probe.Report) error {
 			state, listening := w.service.state()
 			list := []string{}
 			for _, a := range listening {
 				list = append(list, a.String())
 			}
 			for key, value := range map[string]any{"srv.amtconfig": state, "srv.listen": list, "srv.addr": []string{w.at.server.String()},
-				"srv.fqdn": w.plan.id.server, "db.discovery": diag.None, "fleet.same_uuid": 0} {
+				"srv.fqdn": w.plan.id.server, "srv.ca": w.authority(ctx), "db.discovery": diag.None, "fleet.same_uuid": 0} {
 				r.Fact(diag.Fact{Key: key, Vantage: diag.AtServer, Value: value})
 			}
 			r.Saw(fmt.Sprintf("service %s, listening on %v", state, list))

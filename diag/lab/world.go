@@ -26,11 +26,10 @@ import (
 
 // Options says which world is built.
 type Options struct {
-	Faults []string   // ids of List; none, or "none", is a healthy world
-	Method amt.Method // by which the client is set up; empty is what the faults want, else PSK
-	Seed   int64      // names, UUID and keys; the same seed gives the same ones
-	Dir    string     // folder of the case, made when missing: captures go there; empty keeps none
-	Temp   string     // where the world's database may lie; empty: the system's folder for such files
+	Faults []string // ids of List; none, None or NonePKI alone is a healthy world
+	Seed   int64    // names, UUID and keys; the same seed gives the same ones
+	Dir    string   // folder of the case, made when missing: captures go there; empty keeps none
+	Temp   string   // where the world's database may lie; empty: the system's folder for such files
 
 	single bool // as on a system that has only 127.0.0.1
 }
@@ -58,8 +57,10 @@ type World struct {
 	capture func() error // starts the live captures of a world that has some; nil: taps mirror the sockets
 
 	run      context.Context // ends with the world
+	changes  sync.RWMutex    // of what a repair changes in plan
 	core     sync.Mutex      // held while the core is started
 	firmware *firmware       // the PC's ports, once the core goes on
+	worker   *worker         // nil before the core goes on
 
 	work    string // folder of the database, removed at the end
 	stop    context.CancelFunc
@@ -72,7 +73,7 @@ type World struct {
 // second if it can. The errors UnknownFault, Contradiction and Unavailable tell what is wrong with
 // the faults. The caller closes the world.
 func New(ctx context.Context, o Options) (*World, error) {
-	picked, method, err := pick(o.Faults, o.Method)
+	picked, method, err := pick(o.Faults)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +87,7 @@ func New(ctx context.Context, o Options) (*World, error) {
 	}
 	for _, f := range picked {
 		f.breaks(w.plan)
+		w.plan.works = w.plan.works || f.works
 	}
 	w.plan.single = o.single || oneAddress()
 	w.begin = w.clock.now()
@@ -129,8 +131,7 @@ func (w *World) build(ctx, run context.Context, o Options) error {
 		n.release()
 	}
 	w.network = &network{in: w.net, tap: clientTap, dhcp: lease, server: serverTap, place: w.at}
-	w.plugIn(ctx, run)
-	return nil
+	return w.plugIn(ctx, run)
 }
 
 // settleHere takes addresses of this machine.
@@ -172,9 +173,12 @@ func (w *World) fillStore(ctx context.Context, temp string) error {
 	}
 	var pairs []store.Pair
 	for _, p := range w.plan.known {
-		pairs = append(pairs, store.Pair{PID: p.PID, PPS: p.PPS, AdminPassword: w.plan.id.password})
+		pairs = append(pairs, store.Pair{PID: p.PID, PPS: p.PPS, AdminPassword: w.plan.admin})
 	}
 	if _, err := w.store.ImportKeys(ctx, pairs); err != nil {
+		return err
+	}
+	if err := errors.Join(w.layProfile(ctx), w.layScript()); err != nil {
 		return err
 	}
 	for name, value := range w.plan.config {
@@ -211,8 +215,13 @@ func (w *World) writeOEMKeys() error {
 func (w *World) database() string { return filepath.Join(w.work, "IntelAMT.db") }
 
 // plugIn gives the client power and network, and waits for the end of its first try.
-func (w *World) plugIn(ctx, run context.Context) {
+func (w *World) plugIn(ctx, run context.Context) error {
 	w.pc = newMachine(w.plan, w.at, w.network, w.clock, w.trusted)
+	if w.plan.works {
+		if err := w.startCore(true); err != nil {
+			return err
+		}
+	}
 	if w.plan.expired {
 		w.network.leased(w.plan.lease(w.at))
 	} else {
@@ -221,7 +230,9 @@ func (w *World) plugIn(ctx, run context.Context) {
 	w.running.Go(func() { _ = w.pc.Run(run) }) // it ends with run, and only so
 	if w.plan.enabled && w.plan.prepared && !w.plan.expired && !w.plan.foreign {
 		w.pc.awaitTry(ctx, firstLimit)
+		w.letSessionEnd(ctx)
 	}
+	return nil
 }
 
 // Name is for the screen.

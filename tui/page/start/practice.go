@@ -2,6 +2,7 @@ package start
 
 import (
 	"fmt"
+	"slices"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -26,10 +27,15 @@ type Faults struct {
 	failed bool
 }
 
-// NewFaults makes the page. The healthy world stands first.
+// healthy are the worlds in which nothing is broken.
+var healthy = []page.Fault{
+	{ID: "none", Text: "nothing broken: a client that is just being provisioned", Available: true},
+	{ID: "none-pki", Text: "nothing broken: a client that is set up by certificate", Available: true},
+}
+
+// NewFaults makes the page. The healthy worlds stand first.
 func NewFaults(env *page.Env, data *page.Start) *Faults {
-	healthy := page.Fault{ID: "none", Text: "nothing broken: a client that is just being provisioned", Available: true}
-	return &Faults{env: env, faults: append([]page.Fault{healthy}, data.Faults...)}
+	return &Faults{env: env, faults: append(slices.Clone(healthy), data.Faults...)}
 }
 
 // Name is "practice".
@@ -50,12 +56,12 @@ func (p *Faults) Captures() bool { return p.filter != nil }
 // Status is the header.
 func (p *Faults) Status() (string, string) {
 	n := 0
-	for _, f := range p.faults[1:] {
+	for _, f := range p.faults[len(healthy):] {
 		if f.Available {
 			n++
 		}
 	}
-	return "practice", fmt.Sprintf("%d faults, %d can be built here", len(p.faults)-1, n)
+	return "practice", fmt.Sprintf("%d faults, %d can be built here", len(p.faults)-len(healthy), n)
 }
 
 // Hints lists the keys.
