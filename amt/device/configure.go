@@ -59,6 +59,7 @@ func Configure(ctx context.Context, d Device, s Settings, p Progress) (Result, e
 	if len(s.Known) > 0 {
 		d.LogIn(s.Known...)
 	}
+	s.wasOff = new(bool)
 	c := &configuration{d: d, s: s, p: p}
 	err := c.run(ctx)
 	return c.r, err

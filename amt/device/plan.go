@@ -22,7 +22,7 @@ type Settings struct {
 	Names Names      // host and domain
 	MEBx  amt.Secret // password of the local menu; empty leaves it
 	Admin Login      // administrator
-	TLS   *TLS       // nil leaves it
+	TLS   *TLS       // nil leaves it; one that is not On switches it off where it is on
 	Users []User     // to be added or changed
 	// OnlyUsers removes digest users that are not among Users. The firmware's own and those of a directory stay.
 	OnlyUsers bool
@@ -46,6 +46,8 @@ type Settings struct {
 	Now func() time.Time
 	// Wait waits, or gives the context's error; nil waits by the system's clock.
 	Wait func(ctx context.Context, t time.Duration) error
+
+	wasOff *bool // set when TLS was seen to be off before the commit
 }
 
 // now asks the clock of the settings.
@@ -123,8 +125,12 @@ func Plan(d Device, s Settings) []Step {
 		Do: func(ctx context.Context) error {
 			return twice(ctx, func() error { return d.SetAdmin(ctx, s.Admin) })
 		}})
-	add(s.TLS != nil, Step{Name: StepTLS, Text: "set TLS with key and certificate",
-		Do: func(ctx context.Context) error { return d.SetTLS(ctx, *s.TLS) }})
+	if s.TLS != nil && s.TLS.On {
+		add(true, Step{Name: StepTLS, Text: "set TLS with key and certificate",
+			Do: func(ctx context.Context) error { return d.SetTLS(ctx, *s.TLS) }})
+	}
+	add(s.TLS != nil && !s.TLS.On, Step{Name: StepTLS, Text: "switch TLS off", Lenient: noTLSOff,
+		Do: func(ctx context.Context) error { return s.setTLSOff(ctx, d) }})
 	for _, step := range s.rights(d) {
 		add(true, step)
 	}
@@ -133,6 +139,21 @@ func Plan(d Device, s Settings) []Step {
 	add(s.Pair != nil, Step{Name: StepPair, Text: "set a new PID/PPS pair", Secret: true,
 		Do: func(ctx context.Context) error { return d.SetPair(ctx, s.Pair.PID, s.Pair.PPS) }})
 	return plan
+}
+
+// setTLSOff switches TLS off in a client that has kept it from another time.
+func (s *Settings) setTLSOff(ctx context.Context, d Device) error {
+	now, err := d.TLS(ctx)
+	if err != nil {
+		return err
+	}
+	if now.Remote || now.Local {
+		return d.SetTLS(ctx, TLS{})
+	}
+	if s.wasOff != nil {
+		*s.wasOff = true
+	}
+	return nil
 }
 
 // rights are the steps that say what a provisioned client lets whom do.
@@ -200,13 +221,27 @@ func (s *Settings) setPower(ctx context.Context, d Device) error {
 // noConsent forgives firmware without the service, and one in client control mode, where the maker
 // fixed it.
 func noConsent(err error) string {
-	if ret := (*wsman.ReturnError)(nil); errors.As(err, &ret) && ret.Code == wsman.CodeNotPermitted {
-		return "the firmware did not permit another user consent"
-	}
-	if f := (*wsman.Fault)(nil); errors.As(err, &f) && (f.Subcode == "AccessDenied" || strings.HasSuffix(f.Detail, "AMT-STATUS 16")) {
+	if forbidden(err) {
 		return "the firmware did not permit another user consent"
 	}
 	return missing("this firmware has no user consent that can be set")(err)
+}
+
+// noTLSOff forgives firmware that has no TLS, or nothing but TLS (16.1 on).
+func noTLSOff(err error) string {
+	if forbidden(err) {
+		return "the firmware did not permit that TLS is switched off"
+	}
+	return missing("this firmware has no TLS that can be switched")(err)
+}
+
+// forbidden reports whether the firmware said that it does not permit something.
+func forbidden(err error) bool {
+	if ret := (*wsman.ReturnError)(nil); errors.As(err, &ret) {
+		return ret.Code == wsman.CodeNotPermitted
+	}
+	f := (*wsman.Fault)(nil)
+	return errors.As(err, &f) && (f.Subcode == "AccessDenied" || strings.HasSuffix(f.Detail, "AMT-STATUS 16"))
 }
 
 // setMEBx also makes the new password one of the log-ins: as long as nobody changed the network

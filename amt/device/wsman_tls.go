@@ -34,22 +34,32 @@ type store struct {
 }
 
 func (d *wsmanDevice) readStore(ctx context.Context) (*store, error) {
+	s, err := d.readSwitches(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s, d.readCertificates(ctx, s)
+}
+
+// readSwitches reads whether TLS is on.
+func (d *wsmanDevice) readSwitches(ctx context.Context) (*store, error) {
 	s := &store{}
-	err := each(ctx, d, wsman.ClassTLS, func(n *wsman.Node) error {
+	return s, each(ctx, d, wsman.ClassTLS, func(n *wsman.Node) error {
 		v, err := wsman.ReadTLSSetting(n)
 		s.settings = append(s.settings, v)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if err = each(ctx, d, wsman.ClassTLSContext, func(n *wsman.Node) (err error) {
+}
+
+func (d *wsmanDevice) readCertificates(ctx context.Context, s *store) error {
+	err := each(ctx, d, wsman.ClassTLSContext, func(n *wsman.Node) (err error) {
 		s.inUse, err = wsman.ContextCertificate(n)
 		return err
-	}); err != nil {
-		return nil, err
+	})
+	if err != nil {
+		return err
 	}
-	return s, each(ctx, d, wsman.ClassCertificate, func(n *wsman.Node) error {
+	return each(ctx, d, wsman.ClassCertificate, func(n *wsman.Node) error {
 		v, err := wsman.ReadCertificate(n)
 		s.certs = append(s.certs, v)
 		return err
@@ -103,18 +113,26 @@ func (s *store) setting(id string) (wsman.TLSSetting, bool) {
 
 // TLS reads how TLS is set.
 func (d *wsmanDevice) TLS(ctx context.Context) (TLSState, error) {
-	s, err := d.readStore(ctx)
+	s, err := d.readSwitches(ctx)
 	if err != nil {
 		return TLSState{}, err
 	}
 	remote, _ := s.setting(wsman.TLSRemote)
 	local, _ := s.setting(wsman.TLSLocal)
+	if remote.Enabled || local.Enabled { // else none is in use
+		if err := d.readCertificates(ctx, s); err != nil {
+			return TLSState{}, err
+		}
+	}
 	return TLSState{Remote: remote.Enabled, Local: local.Enabled, Plain: remote.Plain, Mutual: remote.Mutual, Names: remote.Names, Certificate: s.used()}, nil
 }
 
 // SetTLS makes key and certificate where there are none that will do, and switches TLS.
 func (d *wsmanDevice) SetTLS(ctx context.Context, t TLS) error {
-	s, err := d.readStore(ctx)
+	s, err := d.readSwitches(ctx)
+	if err == nil && t.On {
+		err = d.readCertificates(ctx, s)
+	}
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,9 @@ func (m *Maintainer) Maintain(ctx context.Context, j store.Job) (store.Maintaine
 	}
 	defer func() { _ = s.d.Close() }()
 	state, err := s.d.State(ctx) // with the log-in: nothing is sent to a client that is not ours
+	if device.KindOf(err) == device.KindUnreachable || device.KindOf(err) == device.KindReset {
+		state, err = m.switched(ctx, s, err)
+	}
 	if err != nil {
 		return store.Maintained{}, refusalOf(err)
 	}
@@ -59,6 +62,9 @@ type maintained struct {
 	d    device.Device
 	open func(logins ...device.Login) device.Device
 	tls  bool // it shows a certificate of ours
+
+	j       store.Job
+	version amt.Version // as it was last seen; zero when it was not
 }
 
 // open logs in the way the client was left: over its certificate where it has one of ours; over the
@@ -68,12 +74,13 @@ func (m *Maintainer) open(ctx context.Context, j store.Job) (*maintained, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &maintained{t: t}
+	s := &maintained{t: t, j: j}
 	row, _, err := m.Store.Client(ctx, j.UUID)
 	if err != nil {
 		return nil, err
 	}
 	version, _ := amt.ParseVersion(row.AMTVersion) // the zero one speaks WS-Man without TLS
+	s.version = version
 	o := device.Options{Address: at(t, portPlain), Dial: m.Firmware.Dial}
 	switch {
 	case len(have) > 0 && m.Firmware.CA != nil:
@@ -200,13 +207,9 @@ func (m *Maintainer) pair(ctx context.Context, s *maintained) (store.Maintained,
 	return store.Maintained{PID: next.PID, Text: fmt.Sprintf("its pair has the PID %s now, before it was %s", next.PID, s.t.Job.PID)}, nil
 }
 
-// profile sets again what the profile of the client says, its name included. TLS cannot change hands in
-// this way: a client whose profile says otherwise than it was provisioned is refused.
+// profile sets again what the profile of the client says, its name included, and TLS last where the client
+// was provisioned otherwise.
 func (m *Maintainer) profile(ctx context.Context, s *maintained) (store.Maintained, error) {
-	if s.t.Profile.TLS.On() != s.tls {
-		return store.Maintained{}, &Refusal{Cause: "rc-https-off-with-tls",
-			Words: fmt.Sprintf("profile %q says otherwise about TLS than the client was provisioned with; a partial unprovision lets it be provisioned anew", s.t.Profile.Name)}
-	}
 	set := m.Firmware.settings(s.t, s.d.API(), adminLogins(s.t.Known))
 	set.Hours, set.MEBx, set.Users, set.OnlyUsers, set.Admin = 0, amt.Secret{}, nil, false, device.Login{}
 	var notes string
@@ -226,6 +229,13 @@ func (m *Maintainer) profile(ctx context.Context, s *maintained) (store.Maintain
 	}
 	if _, err := device.Verify(ctx, s.d, set); err != nil {
 		return store.Maintained{}, refusalOf(err)
+	}
+	if s.t.Profile.TLS.On() != s.tls {
+		words, err := m.switchTLS(ctx, s)
+		if err != nil {
+			return store.Maintained{}, err
+		}
+		notes += "; " + words
 	}
 	return store.Maintained{Text: fmt.Sprintf("profile %s is applied again%s", s.t.Profile.Name, notes)}, nil
 }

@@ -29,6 +29,9 @@ func (f *Firmware) managed(ctx context.Context, t Task, api device.API, s *devic
 	want := t.Profile.TLS
 	switch {
 	case !want.On():
+		if api == device.WSMan {
+			s.TLS = &device.TLS{} // it may have kept it from another time
+		}
 		return m, nil
 	case api == device.EOI:
 		return nil, &Refusal{Cause: "rc-no-profile", Words: fmt.Sprintf("profile %q uses TLS, and how the services of AMT 2.x set it is stated by no public source", t.Profile.Name)}
