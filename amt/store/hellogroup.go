@@ -145,7 +145,7 @@ func (t *tx) queueClients(group []*recording) error {
 		for _, r := range part {
 			rows.add(r.uuid, int64(r.h.Version), int64(0), r.now)
 		}
-		if err := t.exec(`INSERT INTO csto_queue_entries (uuid, kind, attempts, enqueued_us) `+rows.source(), rows.args()...); err != nil {
+		if err := t.exec(t.e.insert()+`csto_queue_entries (uuid, kind, attempts, enqueued_us) `+rows.source(), rows.args()...); err != nil {
 			return err
 		}
 	}
@@ -161,7 +161,7 @@ func (t *tx) logHellos(group []*recording) error {
 			r.out.Logged = true
 			rows.add(r.now, r.uuid, int64(SeverityInfo), "hello", r.words(), r.first())
 		}
-		if err := t.exec(`INSERT INTO csti_log (at_us, uuid, severity, code, detail, first_hello) `+rows.source(), rows.args()...); err != nil {
+		if err := t.exec(t.e.insert()+`csti_log (at_us, uuid, severity, code, detail, first_hello) `+rows.source(), rows.args()...); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,15 @@ type rowSet struct {
 
 func (e *engine) rows(types ...string) *rowSet { return &rowSet{types: types, arrays: e.arrays} }
 
+// insert begins a statement that adds a group's rows. FAIL spares SQLite a journal of its own for every
+// statement of many rows: what fails half-way is undone with the transaction anyway.
+func (e *engine) insert() string {
+	if e.arrays {
+		return "INSERT INTO "
+	}
+	return "INSERT OR FAIL INTO "
+}
+
 // chunks cuts a group to the sizes of which each has one prepared statement: the largest, and powers
 // of two below it.
 func (e *engine) chunks(group []*recording) iter.Seq[[]*recording] {

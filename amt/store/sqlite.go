@@ -48,6 +48,7 @@ const (
 const (
 	writerCache     = "_pragma=cache_size(-16384)"       // KiB
 	checkpointAfter = "_pragma=wal_autocheckpoint(8000)" // pages of 4 KiB
+	statementUndo   = "_pragma=temp_store(MEMORY)"       // of a statement over many rows, instead of a file
 )
 
 // dsn names the connection. synchronous FULL: a hello that was acknowledged survives power loss
@@ -61,10 +62,13 @@ func dsn(path string, m openMode) string {
 	switch m {
 	case modeWrite:
 		q = append(q, "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_txlock=immediate",
-			writerCache, checkpointAfter)
+			writerCache, checkpointAfter, statementUndo)
 		if runtime.GOOS == "darwin" {
 			q = append(q, "_pragma=fullfsync(1)") // fsync there leaves data in the drive's cache
 		}
+		// As every Linux distribution's SQLite does: what a commit needs is flushed, the time of the file is not.
+		// An error says that this system has no such call.
+		_, _ = sqlite.Fdatasync(true)
 	case modeQuery:
 		q = append(q, "_pragma=query_only(1)")
 	case modeReadOnly:
