@@ -27,6 +27,35 @@ func TestLostClaimRunsOut(t *testing.T) {
 	}
 }
 
+// A hello that was received before its client was provisioned, and is noted after it, asks for nothing; one
+// that was received after it does.
+func TestLateHello(t *testing.T) {
+	now := time.UnixMicro(1e15)
+	s := withClock(t, &now)
+	queueClients(t, s, &now, 1)
+	j := claim(t, s, "w", 1)[0]
+	if err := s.Finish(t.Context(), j, Done{Text: "done"}); err != nil {
+		t.Fatal(err)
+	}
+	note := func(age time.Duration) Outcome {
+		t.Helper()
+		h := Hello{Version: 3, UUID: j.UUID}
+		r := &recording{s: s, h: h, uuid: j.UUID.String(), now: now.UnixMicro(), begun: time.Now().Add(-age)}
+		if err := s.writeHello(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		return r.out
+	}
+	now = now.Add(time.Second)
+	if out := note(2 * time.Second); out.Action != Late || stateOf(t, s, j.UUID).State != Provisioned {
+		t.Errorf("a late hello: %+v, the client is %s", out, stateOf(t, s, j.UUID).State)
+	}
+	now = now.Add(time.Minute)
+	if out := note(2 * time.Second); out.Action != Queued || stateOf(t, s, j.UUID).State != Unprovisioned {
+		t.Errorf("a later hello: %+v, the client is %s", out, stateOf(t, s, j.UUID).State)
+	}
+}
+
 // Two servers whose clocks are hours apart: only the clock of the database says when a lease ends.
 func postgresClocks(t *testing.T) {
 	target, key := server.URL(server.Database(t)), filepath.Join(t.TempDir(), "k")

@@ -14,6 +14,7 @@ type engine struct {
 	limit         time.Duration // of one transaction
 	helloSessions int           // of sessions for hellos alone; 0: they share the others
 	helloBatch    int           // hellos that share one commit at most, where they have sessions
+	helloLimit    time.Duration // of one transaction of hellos, where they have sessions: their senders do not wait longer
 	chunk         int           // rows of one statement at most
 	arrays        bool          // a statement takes rows as one array for each column
 	begin         string

@@ -32,6 +32,7 @@ const (
 	Waiting  Action = "waiting"  // it was queued already; counters only
 	Again    Action = "again"    // a worker is at it; it will look again
 	Delayed  Action = "delayed"  // no key for its PID; Outcome.Reason tells
+	Late     Action = "late"     // its client was provisioned after it was received; counters only
 	Kept     Action = "kept"     // unknown version, or a retired client: the client is noted, nothing is queued
 )
 
@@ -60,7 +61,7 @@ const (
 // at will: a client has at most one entry, in the queue or among the delayed ones.
 func (s *Store) RecordHello(ctx context.Context, h Hello) (Outcome, error) {
 	begun := time.Now()
-	r := &recording{h: h, uuid: h.UUID.String(), now: s.now().UnixMicro()}
+	r := &recording{s: s, h: h, uuid: h.UUID.String(), now: s.now().UnixMicro(), begun: begun}
 	err := s.writeHello(ctx, r)
 	if err != nil {
 		return Outcome{}, &amt.Error{Op: "record hello", Subject: h.UUID.String(), Err: err}
@@ -82,11 +83,13 @@ func (s *Store) writeHello(ctx context.Context, r *recording) error {
 
 // recording is one RecordHello inside its transaction.
 type recording struct {
-	t    *tx
-	h    Hello
-	uuid string
-	now  int64
-	out  Outcome
+	s     *Store
+	t     *tx
+	h     Hello
+	uuid  string
+	now   int64
+	begun time.Time // when it was received, by the steady clock of this machine
+	out   Outcome
 
 	retired bool // its client is out of service
 }
@@ -168,6 +171,10 @@ func (r *recording) queue() error {
 		if err != nil || queued {
 			return r.then(err)
 		}
+		if late, err := r.late(); err != nil || late {
+			r.out.Action = Late
+			return r.then(err)
+		}
 		switch err := r.t.row(`DELETE FROM csto_delayed_entries WHERE uuid=? RETURNING attempts`, []any{r.uuid}, &attempts); {
 		case err == nil:
 			r.out.Action = Promoted
@@ -181,6 +188,20 @@ func (r *recording) queue() error {
 	}
 	return r.then(r.t.exec(`INSERT INTO csto_queue_entries (uuid, kind, attempts, enqueued_us) VALUES (?, ?, ?, ?)`,
 		r.uuid, r.h.Version, attempts, r.now))
+}
+
+// late reports whether the client was provisioned after the hello came: the database was slow, or away
+// from this server while another one worked. The client is in setup no more.
+func (r *recording) late() (bool, error) {
+	var done int64
+	switch err := r.t.row(`SELECT coalesce(done_us, 0) FROM csti_amts WHERE uuid=? AND state=?`, []any{r.uuid, stateProvisioned}, &done); {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	now, err := r.t.clock(r.s)
+	return done > now.Add(-time.Since(r.begun)).UnixMicro(), err
 }
 
 // queuedAlready reports whether the client has a queue entry, and keeps that up to date.
@@ -276,4 +297,4 @@ func (r *recording) words() string {
 }
 
 var actionWords = map[Action]string{Queued: "queued", Promoted: "delayed entry promoted to the queue",
-	Waiting: "queued already", Again: "a worker is at it", Kept: "kept"}
+	Waiting: "queued already", Again: "a worker is at it", Late: "its client was provisioned meanwhile", Kept: "kept"}

@@ -86,10 +86,14 @@ func (s *Store) Finish(ctx context.Context, j Job, d Done) error {
 		if err != nil {
 			return err
 		}
-		now := s.now().UnixMicro()
+		at, err := t.clock(s)
+		if err != nil {
+			return err
+		}
+		now := at.UnixMicro()
 		if err := t.exec(`UPDATE csti_amts SET state=?, fqdn=coalesce(nullif(?, ''), fqdn), version=coalesce(nullif(?, ''), version),
-			profile_id=coalesce((SELECT id FROM csti_profiles WHERE name=?), profile_id), last_error=NULL, changed_us=? WHERE uuid=?`,
-			stateProvisioned, d.FQDN, d.Version, d.Profile, now, uuid); err != nil {
+			profile_id=coalesce((SELECT id FROM csti_profiles WHERE name=?), profile_id), last_error=NULL, changed_us=?, done_us=? WHERE uuid=?`,
+			stateProvisioned, d.FQDN, d.Version, d.Profile, now, now, uuid); err != nil {
 			return err
 		}
 		if cell != nil {

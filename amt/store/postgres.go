@@ -26,7 +26,7 @@ import (
 // batches: every statement is a round trip, and the sessions make theirs at the same time. For hellos
 // two sessions, since their statements are over all of a batch: one gathers while the other flushes.
 var postgres = &engine{
-	sessions: 6, batch: 16, helloSessions: 2, helloBatch: 128, chunk: 128, arrays: true, limit: 30 * time.Second, begin: "BEGIN", lost: true, shared: true,
+	sessions: 6, batch: 16, helloSessions: 2, helloLimit: 5 * time.Second, helloBatch: 128, chunk: 128, arrays: true, limit: 30 * time.Second, begin: "BEGIN", lost: true, shared: true,
 	skip: " FOR UPDATE SKIP LOCKED", skipDevices: " FOR UPDATE OF a SKIP LOCKED", lock: " FOR UPDATE",
 	clock: "SELECT CAST(extract(epoch FROM clock_timestamp())*1000000 AS bigint)",
 	keep:  " FOR KEY SHARE",

@@ -31,7 +31,7 @@ func TestOnPostgres(t *testing.T) {
 		"listings": TestListings, "log listing": TestListLog, "settings": TestSetConfig, "promote": TestPromoteNow,
 		"replace": TestReplace, "retire": TestRetireAndReuse, "retired hello": TestHelloOfRetiredClient, "apply names": TestApplyNames, "fleet": TestFleet, "foreign": TestForeign,
 		"tokens": TestTokens, "certificate tokens": TestCertificateTokens, "audit": TestAudit, "trim audit": TestTrimAudit, "upkeep": TestUpkeep, "observer": TestObserver,
-		"claim": TestClaimGivesEachEntryOnce, "lease": TestLease, "servers": TestServers, "lost claim": TestLostClaimRunsOut, "finish": TestFinish, "delay": TestDelay,
+		"claim": TestClaimGivesEachEntryOnce, "lease": TestLease, "servers": TestServers, "lost claim": TestLostClaimRunsOut, "late hello": TestLateHello, "finish": TestFinish, "delay": TestDelay,
 	} {
 		t.Run(name, test)
 	}

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -22,7 +24,8 @@ type writer struct {
 	turn  chan *session // those that nobody uses
 	wait  chan *request
 	count int
-	batch int // requests that share one commit at most
+	batch int           // requests that share one commit at most
+	limit time.Duration // of one transaction
 
 	keys     *keyring
 	hellos   *writer // sessions for the hellos alone; nil: they go with the others
@@ -60,6 +63,7 @@ func newWriter(ctx context.Context, db *sql.DB, e *engine) (*writer, error) {
 	w, err := openWriter(ctx, db, e, e.sessions, e.batch)
 	if err == nil && e.helloSessions > 0 {
 		if w.hellos, err = openWriter(ctx, db, e, e.helloSessions, e.helloBatch); err == nil {
+			w.hellos.limit = e.helloLimit
 			w.hellos.observer = w.observer
 		}
 	}
@@ -67,7 +71,7 @@ func newWriter(ctx context.Context, db *sql.DB, e *engine) (*writer, error) {
 }
 
 func openWriter(ctx context.Context, db *sql.DB, e *engine, sessions, batch int) (*writer, error) {
-	w := &writer{db: db, e: e, turn: make(chan *session, sessions), wait: make(chan *request, waiting), count: sessions, batch: batch, observer: &watched{}}
+	w := &writer{db: db, e: e, turn: make(chan *session, sessions), wait: make(chan *request, waiting), count: sessions, batch: batch, limit: e.limit, observer: &watched{}}
 	for range sessions {
 		s := &session{w: w}
 		w.turn <- s
@@ -191,9 +195,10 @@ func (s *session) commit(batch []*request) {
 	}
 	if began, err := s.run(batch); err != nil {
 		for _, r := range batch {
-			if r.err = err; began {
-				r.err = s.alone(r)
+			if began {
+				began, err = s.alone(r)
 			}
+			r.err = err // where none can begin, that is what all the others get
 		}
 	} else {
 		s.w.observer.committed(len(batch))
@@ -206,24 +211,29 @@ func (s *session) commit(batch []*request) {
 // tries bounds how often a request is run when the database says that it met another one.
 const tries = 5
 
-// alone runs one request, again when nothing but a meeting with another transaction was in its way.
-func (s *session) alone(r *request) (err error) {
+// alone runs one request, again when nothing but a meeting with another transaction was in its way. began
+// tells whether a transaction could begin at all.
+func (s *session) alone(r *request) (began bool, err error) {
+	if err := r.ctx.Err(); err != nil {
+		return true, err
+	}
+	r.err = nil
 	for n := range tries {
 		if n > 0 {
 			time.Sleep(rand.N(time.Duration(5<<n) * time.Millisecond))
 		}
-		if _, err = s.run([]*request{r}); !s.w.e.met(err) {
-			return err
+		if began, err = s.run([]*request{r}); !s.w.e.met(err) {
+			break
 		}
 	}
-	return err
+	return began, cmp.Or(err, r.err)
 }
 
-// run executes requests in one transaction. It does not heed their contexts: a transaction that
-// has begun is short, and half a batch must not end with one caller's patience. A transaction that
+// run executes requests in one transaction. Once that has begun it does not heed their contexts: it is
+// short, and half a batch must not end with one caller's patience. A transaction that
 // could not begin, because another program holds the file, is no request's fault.
 func (s *session) run(batch []*request) (began bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.w.e.limit)
+	ctx, cancel := context.WithTimeout(context.Background(), s.w.limit)
 	defer cancel()
 	if err := s.connect(ctx); err != nil {
 		return false, err
@@ -273,8 +283,14 @@ func (t *tx) begins() error {
 	return errors.Join(err, t.s.drop())
 }
 
-// all executes the requests of a batch.
+// all executes the requests of a batch. One whose caller left while the transaction could not begin is
+// not done behind the caller's back: a hello that is noted late, without having been acknowledged, would
+// call for a client that another server provisioned meanwhile.
 func (t *tx) all(batch []*request) error {
+	batch = slices.DeleteFunc(slices.Clone(batch), func(r *request) bool {
+		r.err = r.ctx.Err()
+		return r.err != nil
+	})
 	hellos, others := apart(batch)
 	if len(hellos) == 1 {
 		hellos, others = nil, batch

@@ -2,15 +2,20 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +32,7 @@ type fellowship struct {
 	database string
 	url, key string
 	servers  []*server
-	kept     []string // logs of servers that were killed
+	ended    []string // logs of servers that were killed
 }
 
 func together(t *testing.T, pg *pgtest.Cluster) *fellowship {
@@ -50,47 +55,88 @@ func (f *fellowship) kill(i int, url string, more ...string) {
 	f.t.Helper()
 	s := f.servers[i]
 	s.end(os.Kill)
-	f.kept = append(f.kept, s.text())
+	f.ended = append(f.ended, s.text())
 	f.servers[i] = startServe(f.t, url, append([]string{"--key-file", f.key, "--listen", s.addr}, more...)...)
 }
 
+// process is a server's process id.
+func process(s *server) string { return strconv.Itoa(s.cmd.Process.Pid) }
+
 // logs gives what all servers said.
 func (f *fellowship) logs() string {
-	all := f.kept
+	all := slices.Clone(f.ended)
 	for _, s := range f.servers {
 		all = append(all, s.text())
 	}
 	return strings.Join(all, "")
 }
 
-// relayed starts clients whose hellos go to the servers in turn, and imports their keys and names.
-func (f *fellowship) clients(n int, network string, more ...string) (inventory string, end func() int) {
+// sims are simulated clients whose hellos go to several servers.
+type sims struct {
+	cmd       *exec.Cmd
+	said      bytes.Buffer // NDJSON; to be read after the end
+	inventory string
+}
+
+// clients starts n clients whose hellos go to the servers in turn, or each to all of them at the same
+// moment, and imports their keys and names.
+func (f *fellowship) clients(n int, network string, all bool, more ...string) *sims {
 	f.t.Helper()
-	front := newTurns(f.t, f.servers)
-	inventory, end = simulated(f.t, front, append([]string{"--count", strconv.Itoa(n), "--address", network}, more...)...)
-	for _, args := range [][]string{{"keys", "import", "keys.csv"}, {"discover", "import", "map.csv"}} {
-		args[2] = filepath.Join(inventory, args[2])
-		amtmedic(f.t, 0, append(args, "--db", f.url, "--key-file", f.key)...)
+	if runtime.GOOS != "linux" {
+		f.t.Skip("clients need addresses of their own in 127.0.0.0/8, which only Linux has")
 	}
-	return inventory, end
+	s := &sims{inventory: filepath.Join(f.t.TempDir(), "inv")}
+	args := []string{"sim", "--to", newTurns(f.t, f.servers, all), "--fast", "--json", "--inventory", s.inventory, "--count", strconv.Itoa(n), "--address", network}
+	s.cmd = exec.Command("amtmedic", append(args, more...)...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.said, os.Stderr
+	if err := s.cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { _ = s.cmd.Process.Kill() })
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(s.inventory, "clients.csv")); err == nil {
+			break
+		} else if time.Now().After(end) {
+			f.t.Fatalf("no inventory: %v", err)
+		}
+	}
+	amtmedic(f.t, 0, "keys", "import", filepath.Join(s.inventory, "keys.csv"), "--db", f.url, "--key-file", f.key)
+	amtmedic(f.t, 0, "discover", "import", filepath.Join(s.inventory, "map.csv"), "--db", f.url, "--key-file", f.key)
+	return s
 }
 
-// turns is a relay that gives connections to servers in turn; a server that is not there is skipped, as
-// a client's next hello would skip it.
+// end waits until all clients are provisioned.
+func (f *fellowship) end(s *sims) {
+	f.t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- s.cmd.Wait() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			f.t.Errorf("the clients end with %v\n%s", err, tail(f.logs(), 4000))
+		}
+	case <-time.After(4 * time.Minute):
+		_ = s.cmd.Process.Kill()
+		<-done
+		f.t.Fatalf("the clients are not all provisioned\n%s\n%s", f.pg.Psql(f.t, f.database, "SELECT * FROM csto_queue_entries"), tail(f.logs(), 6000))
+	}
+}
+
+// turns is a relay that gives connections to servers in turn, or each to all.
 type turns struct {
-	mu   sync.Mutex
+	all  bool
 	to   []string
-	next int
+	next atomic.Int64
 }
 
-func newTurns(t *testing.T, servers []*server) string {
+func newTurns(t *testing.T, servers []*server, all bool) string {
 	t.Helper()
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	r := &turns{}
+	r := &turns{all: all}
 	for _, s := range servers {
 		r.to = append(r.to, s.addr)
 	}
@@ -102,33 +148,49 @@ func newTurns(t *testing.T, servers []*server) string {
 	return ln.Addr().String()
 }
 
-// pass brings a hello to a server, from the address of its client, and its close back.
+// pass brings a hello to its servers, from the address of its client, and their close back. One that a
+// server did not acknowledge is not acknowledged.
 func (r *turns) pass(c *net.TCPConn) {
-	r.mu.Lock()
-	to := r.to[r.next%len(r.to)]
-	r.next++
-	r.mu.Unlock()
 	defer func() { _ = c.Close() }()
-	s, err := dialFrom(c.RemoteAddr().(*net.TCPAddr).IP.String(), to)
-	if err != nil {
-		_ = c.SetLinger(0)
-		return
+	to := r.to
+	if !r.all {
+		to = []string{r.to[r.next.Add(1)%int64(len(r.to))]}
 	}
-	up := s.(*net.TCPConn)
-	defer func() { _ = up.Close() }()
+	var ups []io.Writer
+	for _, addr := range to {
+		up, err := dialFrom(c.RemoteAddr().(*net.TCPAddr).IP.String(), addr)
+		if err != nil {
+			_ = c.SetLinger(0)
+			return
+		}
+		defer func() { _ = up.Close() }()
+		ups = append(ups, up)
+	}
 	go func() {
-		_, _ = up.ReadFrom(c)
-		_ = up.CloseWrite()
+		_, _ = io.Copy(io.MultiWriter(ups...), c)
+		for _, up := range ups {
+			_ = up.(*net.TCPConn).CloseWrite()
+		}
 	}()
-	if _, err := up.Read(make([]byte, 1)); err != nil && strings.Contains(err.Error(), "reset") {
-		_ = c.SetLinger(0) // it was not acknowledged, and the client must not believe so
+	for _, up := range ups {
+		if _, err := up.(*net.TCPConn).Read(make([]byte, 1)); err != io.EOF {
+			_ = c.SetLinger(0)
+		}
 	}
 }
 
-// once checks that every client of an inventory is provisioned, and how often its servers say so.
-func (f *fellowship) once(inventory string, most int) {
+// provisioned checks that every client is provisioned, and was so once: as the database, the simulated
+// firmware, and the logs of the servers say.
+func (f *fellowship) provisioned(s *sims) {
 	f.t.Helper()
-	file, err := os.Open(filepath.Join(inventory, "clients.csv"))
+	told, post := counts(f.logs(), "provisioned"), map[string]int{}
+	for sc := bufio.NewScanner(bytes.NewReader(s.said.Bytes())); sc.Scan(); {
+		var line struct{ UUID, State string }
+		if json.Unmarshal(sc.Bytes(), &line) == nil && line.State == "post" {
+			post[line.UUID]++
+		}
+	}
+	file, err := os.Open(filepath.Join(s.inventory, "clients.csv"))
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -137,24 +199,27 @@ func (f *fellowship) once(inventory string, most int) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	told := map[string]int{}
-	for sc := bufio.NewScanner(strings.NewReader(f.logs())); sc.Scan(); {
-		var line struct{ Msg, UUID string }
-		if json.Unmarshal(sc.Bytes(), &line) == nil && line.Msg == "provisioned" {
-			told[line.UUID]++
-		}
-	}
+	// the last session may still be noting that it is done
+	f.until("SELECT (SELECT count(*) FROM csto_queue_entries)", "0")
 	states := f.states()
-	more := 0
 	for _, row := range rows[1:] {
-		if states[row[0]] != "provisioned" {
-			f.t.Errorf("%s is %s", row[0], states[row[0]])
+		if u := row[0]; states[u] != "provisioned" || post[u] != 1 || told[u] > 1 {
+			f.t.Errorf("%s is %s; its firmware was provisioned %d times, the servers tell of %d\n%s", u, states[u], post[u], told[u],
+				f.pg.Psql(f.t, f.database, "SELECT to_timestamp(at_us/1e6)::time, code, detail FROM csti_log WHERE uuid='"+u+"' ORDER BY id"))
 		}
-		more += max(told[row[0]]-1, 0)
 	}
-	if more > most {
-		f.t.Errorf("%d clients were provisioned more than once, %d may be", more, most)
+}
+
+// counts gives how often each client has a log line.
+func counts(log, msg string) map[string]int {
+	out := map[string]int{}
+	for sc := bufio.NewScanner(strings.NewReader(log)); sc.Scan(); {
+		var line struct{ Msg, UUID string }
+		if json.Unmarshal(sc.Bytes(), &line) == nil && line.Msg == msg {
+			out[line.UUID]++
+		}
 	}
+	return out
 }
 
 // states gives the state of every client.
@@ -171,11 +236,11 @@ func (f *fellowship) states() map[string]string {
 }
 
 // until waits for something that psql sees.
-func (f *fellowship) until(pg *pgtest.Cluster, statement, want string) {
+func (f *fellowship) until(statement, want string) {
 	f.t.Helper()
 	var got string
 	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
-		if got = strings.TrimSpace(pg.Psql(f.t, f.database, statement)); got == want {
+		if got = strings.TrimSpace(f.pg.Psql(f.t, f.database, statement)); got == want {
 			return
 		}
 	}
@@ -192,30 +257,98 @@ func said(t *testing.T, s *server, words string) {
 	}
 }
 
-// Two servers on one database: clients whose hellos go to both are provisioned once, a hello at one is
-// worked on by the other at once, and what one had in hand when it was killed is taken over by the other.
+// Two servers on one PostgreSQL.
 func TestServeTogether(t *testing.T) {
 	t.Parallel()
-	f := together(t, pgtest.Start(t, "fsync=off"))
-	one := f.start(f.url, "--lease", "2s")
-	two := f.start(f.url, "--lease", "2s", "--web", "127.0.0.1:0")
-	inv, end := f.clients(12, "127.0.66.1")
-	if code := end(); code != 0 {
-		t.Errorf("the clients end with %d\n%s", code, tail(f.logs(), 4000))
-	}
-	f.once(inv, 0)
-	f.until(f.pg, "SELECT count(*), count(DISTINCT host) FROM servers", "2|1")
-	// one server has a client in hand and dies
+	pg := pgtest.Start(t, "fsync=off")
+	t.Run("once", func(t *testing.T) { provisionedOnce(t, pg) })
+	t.Run("away", func(t *testing.T) { databaseAway(t, pg) })
+}
+
+// Clients whose hellos go to both at the same moment are provisioned once, and what one of the two had
+// in hand when it was killed is taken over by the other.
+func provisionedOnce(t *testing.T, pg *pgtest.Cluster) {
+	f := together(t, pg)
+	one, two := f.start(f.url, "--lease", "1s"), f.start(f.url, "--lease", "1s")
+	s := f.clients(8, "127.0.91.1", true)
+	f.end(s)
+	f.provisioned(s)
+	f.until("SELECT count(*), count(DISTINCT host) FROM servers", "2|1")
 	one.end(os.Kill)
 	f.pg.Psql(t, f.database, `INSERT INTO csto_queue_entries (uuid, kind, attempts, enqueued_us, claimed_by, lease_us)
-		SELECT uuid, 3, 1, 0, (SELECT name FROM servers WHERE process=`+strconv.Itoa(one.cmd.Process.Pid)+`), 1 FROM csti_amts LIMIT 1`)
+		SELECT uuid, 3, 1, 0, (SELECT name FROM servers WHERE process=`+process(one)+`), 1 FROM csti_amts LIMIT 1`)
 	said(t, two, "clients are taken over from a worker whose leases ran out")
 	said(t, two, "a server fell silent")
-	want(t, two.text(), fmt.Sprintf(`"process":%d`, one.cmd.Process.Pid))
+	want(t, two.text(), `"process":`+process(one))
 	if code := two.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("SIGTERM: exit %d", code)
 	}
-	f.until(f.pg, "SELECT process FROM servers", strconv.Itoa(one.cmd.Process.Pid))
+	f.until("SELECT process FROM servers", process(one)) // the other one said farewell
+}
+
+// health gives the status of a server's health.
+func health(t *testing.T, s *server) int {
+	t.Helper()
+	var line struct{ Web string }
+	for sc := bufio.NewScanner(strings.NewReader(s.text())); sc.Scan() && line.Web == ""; {
+		_ = json.Unmarshal(sc.Bytes(), &line)
+	}
+	c := http.Client{Timeout: 10 * time.Second}
+	resp, err := c.Get(line.Web + "/health")
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+// healthy waits until a server's health is as wanted.
+func healthy(t *testing.T, s *server, want int) {
+	t.Helper()
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if got := health(t, s); got == want {
+			return
+		} else if time.Now().After(end) {
+			t.Fatalf("health is %d, not %d", got, want)
+		}
+	}
+}
+
+// A hello while the database is away is not acknowledged, the health says so, the log does not grow with
+// every hello, and all is well again when the database is there.
+func databaseAway(t *testing.T, pg *pgtest.Cluster) {
+	f := together(t, pg)
+	s := f.start(f.url, "--web", "127.0.0.1:0")
+	healthy(t, s, 200)
+	one := func(i byte) bool {
+		b, err := hello.Encode(hello.ForPKI(amt.UUID{12, i}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return acknowledged(s.addr, b)
+	}
+	if !one(0) {
+		t.Error("a hello is not acknowledged")
+	}
+	pg.Down(t)
+	for i := range 100 {
+		if one(byte(i)) {
+			t.Fatal("a hello is acknowledged while the database is away")
+		}
+	}
+	healthy(t, s, 503)
+	if n := strings.Count(s.text(), `"level":"ERROR"`); n == 0 || n > 8 {
+		t.Errorf("%d lines tell of 100 hellos that were not kept:\n%s", n, tail(s.text(), 4000))
+	}
+	pg.Up(t)
+	for end := time.Now().Add(60 * time.Second); !one(1); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no hello is acknowledged")
+		}
+	}
+	healthy(t, s, 200)
+	said(t, s, "the database answers again")
 }
 
 // hellos sends hellos of different clients to a server in turn until told to stop, and gives those that

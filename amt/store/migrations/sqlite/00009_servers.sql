@@ -9,3 +9,6 @@ ALTER TABLE servers ADD COLUMN started_us BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE servers ADD COLUMN within_us BIGINT NOT NULL DEFAULT 0;
 -- The entries whose leases may have run out.
 CREATE INDEX csto_queue_leases ON csto_queue_entries (lease_us) WHERE claimed_by IS NOT NULL;
+-- When the client's last configuration was done, by the clock that leases go by: a hello that was received
+-- before and is noted after it asks for nothing.
+ALTER TABLE csti_amts ADD COLUMN done_us BIGINT;
