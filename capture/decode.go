@@ -74,6 +74,19 @@ func (d *decoder) packet(p *Packet) (err error) {
 			err = fmt.Errorf("decode packet %d: %v", p.Number, r)
 		}
 	}()
+	if aggregated(p.Link, p.Data) {
+		one := *p
+		one.Link = LinkEthernet
+		return subframes(p.Link, p.Data, func(b []byte) error {
+			one.Data, one.OrigLen = b, len(b)
+			return d.frame(&one)
+		})
+	}
+	return d.frame(p)
+}
+
+// frame decodes what holds one frame only.
+func (d *decoder) frame(p *Packet) error {
 	n, ok := findNetwork(p.Link, p.Data, &d.tags)
 	if !ok {
 		return fmt.Errorf("decode packet %d: link header is cut", p.Number)

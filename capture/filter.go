@@ -95,6 +95,9 @@ func (m *Matcher) helloPacket(link LinkType, b []byte) bool {
 
 // Match reports whether the frame is wanted.
 func (m *Matcher) Match(link LinkType, b []byte) bool {
+	if aggregated(link, b) {
+		return true
+	}
 	var tags [maxTags]uint16
 	n, ok := findNetwork(link, b, &tags)
 	if !ok {

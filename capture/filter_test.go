@@ -14,7 +14,7 @@ func mustPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 // machines are the kernel program run in a virtual machine, by link type.
 func machines(t testing.TB) map[LinkType]*bpf.VM {
 	out := map[LinkType]*bpf.VM{}
-	for _, l := range []LinkType{LinkEthernet, LinkRaw} {
+	for _, l := range []LinkType{LinkEthernet, LinkRaw, LinkWiFi, LinkRadiotap} {
 		prog := program(newPortSet([]uint16{9971}), l, false)
 		if len(prog) > 512 {
 			t.Fatalf("%d instructions: Linux takes 4096, drivers of others 512", len(prog))
@@ -90,7 +90,7 @@ func sampleFrames(t testing.TB) [][]byte {
 	arp := append([]byte{12: 8, 13: 6}, make([]byte, 28)...)
 	lldp := append([]byte{12: 0x88, 13: 0xCC}, make([]byte, 28)...)
 	icmp := append([]byte{12: 8, 13: 0, 14: 0x45, 23: 1}, make([]byte, 40)...)
-	return append(all, arp, lldp, icmp)
+	return append(append(all, arp, lldp, icmp), wifiFrames(t)...)
 }
 
 func TestMatcherAgreesWithProgram(t *testing.T) {

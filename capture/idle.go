@@ -61,7 +61,7 @@ func (s *Scanner) idle(link LinkType, b []byte) bool {
 func (s *Scanner) idleSegment(link LinkType, b []byte) bool {
 	var tags [maxTags]uint16
 	n, ok := findNetwork(link, b, &tags)
-	if !ok {
+	if !ok || aggregated(link, b) {
 		return false
 	}
 	b = b[n.off:]

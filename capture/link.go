@@ -46,6 +46,12 @@ func findNetwork(link LinkType, b []byte, tags *[maxTags]uint16) (n network, ok 
 		return byVersion(b, 0)
 	case LinkNull, LinkLoop:
 		return byFamily(link, b)
+	case LinkWiFi:
+		return wifiNetwork(b, 0, tags)
+	case LinkRadiotap:
+		if off, ok := radiotap(b); ok {
+			return wifiNetwork(b, off, tags)
+		}
 	}
 	return n, false
 }

@@ -19,8 +19,10 @@ const (
 	LinkEthernet LinkType = 1   // Ethernet with or without VLAN tags
 	LinkRaw12    LinkType = 12  // IP without a header, number of some BSD writers
 	LinkRaw      LinkType = 101 // IP without a header
+	LinkWiFi     LinkType = 105 // IEEE 802.11; of what is not protected
 	LinkLoop     LinkType = 108 // as null, family in network byte order
 	LinkSLL      LinkType = 113 // Linux "any", 16 bytes
+	LinkRadiotap LinkType = 127 // a radiotap header, then IEEE 802.11
 	LinkIPv4     LinkType = 228
 	LinkIPv6     LinkType = 229
 	LinkSLL2     LinkType = 276 // Linux "any" of newer tools, 20 bytes
@@ -29,7 +31,7 @@ const (
 // Known reports whether packets of this link type can be taken apart.
 func (l LinkType) Known() bool {
 	switch l {
-	case LinkNull, LinkEthernet, LinkRaw12, LinkRaw, LinkLoop, LinkSLL, LinkIPv4, LinkIPv6, LinkSLL2:
+	case LinkNull, LinkEthernet, LinkRaw12, LinkRaw, LinkLoop, LinkSLL, LinkIPv4, LinkIPv6, LinkSLL2, LinkWiFi, LinkRadiotap:
 		return true
 	}
 	return false

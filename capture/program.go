@@ -44,8 +44,8 @@ func (a *assembler) link() []bpf.Instruction {
 // outgoing is the packet type of what this machine sends (Linux if_packet.h).
 const outgoing = 4
 
-// program is the back end of the port set for the driver: the same verdicts as Matcher, for Ethernet
-// and for raw IP. dropOutgoing refuses packets on their way out, which on a loopback interface come
+// program is the back end of the port set for the driver: the same verdicts as Matcher, for Ethernet,
+// raw IP and 802.11. dropOutgoing refuses packets on their way out, which on a loopback interface come
 // a second time; it uses a word that only the kernel of Linux has.
 func program(s portSet, link LinkType, dropOutgoing bool) []bpf.Instruction {
 	a := newAssembler()
@@ -53,9 +53,15 @@ func program(s portSet, link LinkType, dropOutgoing bool) []bpf.Instruction {
 		a.put(bpf.LoadExtension{Num: bpf.ExtType})
 		a.when(bpf.JumpEqual, outgoing, "reject")
 	}
-	if link == LinkEthernet {
+	switch link {
+	case LinkEthernet:
 		a.ethernet()
-	} else {
+	case LinkWiFi:
+		a.wifi()
+	case LinkRadiotap:
+		a.jump("radiotap")
+		a.wifi()
+	default:
 		a.raw()
 	}
 	a.ip(s)
@@ -89,6 +95,101 @@ func (a *assembler) raw() {
 	a.put(bpf.LoadConstant{Dst: bpf.RegX, Val: 0}, bpf.LoadAbsolute{Off: 0, Size: 1}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xF0})
 	a.when(bpf.JumpEqual, 0x40, "ip4")
 	a.when(bpf.JumpEqual, 0x60, "ip6")
+	a.jump("reject")
+}
+
+// wifi finds the body of a data frame of 802.11, as wifiNetwork does, at "radiotap" behind such a header;
+// X is moved along. What stands behind up to three tags is found in snap.
+func (a *assembler) wifi() {
+	a.label("wifi")
+	a.put(bpf.LoadConstant{Dst: bpf.RegX, Val: 0})
+	a.jump("frame")
+	a.label("radiotap")
+	a.put(bpf.LoadConstant{Dst: bpf.RegX, Val: 0})
+	a.need(8)
+	a.put(bpf.LoadAbsolute{Off: 0, Size: 1})
+	a.when(bpf.JumpNotEqual, 0, "reject")
+	a.put(bpf.LoadAbsolute{Off: 3, Size: 1}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 8}, bpf.TAX{},
+		bpf.LoadAbsolute{Off: 2, Size: 1}, bpf.ALUOpX{Op: bpf.ALUOpOr})
+	a.when(bpf.JumpLessThan, 8, "reject")
+	a.put(bpf.TAX{})
+	a.label("frame")
+	a.put(bpf.StoreScratch{Src: bpf.RegX, N: 0}, bpf.LoadExtension{Num: bpf.ExtLen})
+	a.put(bpf.JumpIfX{Cond: bpf.JumpGreaterOrEqual, SkipTrue: 1})
+	a.jump("reject")
+	a.need(wifiHead)
+	a.put(bpf.LoadIndirect{Off: 0, Size: 1}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: wifiKind | wifiNoData})
+	a.when(bpf.JumpNotEqual, wifiData, "reject")
+	a.put(bpf.LoadIndirect{Off: 1, Size: 1})
+	a.when(bpf.JumpBitsSet, wifiProtected, "reject")
+	a.put(bpf.LoadIndirect{Off: wifiSequence, Size: 1})
+	a.when(bpf.JumpBitsSet, 0x0F, "reject")
+	a.put(bpf.LoadIndirect{Off: 0, Size: 2}, bpf.StoreScratch{Src: bpf.RegA, N: 1}) // frame control
+	a.put(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: wifiBothDS})
+	a.when(bpf.JumpNotEqual, wifiBothDS, "three-addresses")
+	a.skip(6)
+	a.label("three-addresses")
+	a.put(bpf.LoadScratch{Dst: bpf.RegA, N: 1})
+	a.when(bpf.JumpBitsNotSet, wifiQoS<<8, "body")
+	a.need(wifiHead + 2)
+	a.put(bpf.LoadIndirect{Off: wifiHead, Size: 1}, bpf.StoreScratch{Src: bpf.RegA, N: 2})
+	a.skip(2)
+	a.put(bpf.LoadScratch{Dst: bpf.RegA, N: 1})
+	a.when(bpf.JumpBitsNotSet, wifiOrder, "control")
+	a.skip(4)
+	a.label("control")
+	a.need(wifiHead)
+	a.put(bpf.LoadScratch{Dst: bpf.RegA, N: 2})
+	a.when(bpf.JumpBitsSet, wifiAMSDU, "accept")
+	a.label("body")
+	a.snap()
+}
+
+// snap looks for LLC with SNAP where the header of 802.11 that X is moved for ends, or two bytes later
+// where its length is no multiple of four, and goes by the Ethernet type in it.
+func (a *assembler) snap() {
+	a.need(wifiHead + snapHead)
+	a.put(bpf.LoadIndirect{Off: wifiHead, Size: 4})
+	a.when(bpf.JumpNotEqual, 0xAAAA0300, "filled")
+	a.put(bpf.LoadIndirect{Off: wifiHead + 4, Size: 2})
+	a.when(bpf.JumpEqual, 0, "type-0")
+	a.when(bpf.JumpEqual, 0xF8, "type-0")
+	a.label("filled")
+	a.put(bpf.TXA{}, bpf.StoreScratch{Src: bpf.RegA, N: 3}, bpf.LoadScratch{Dst: bpf.RegX, N: 0}, bpf.ALUOpX{Op: bpf.ALUOpSub})
+	a.when(bpf.JumpBitsNotSet, 3, "reject")
+	a.put(bpf.LoadScratch{Dst: bpf.RegX, N: 3})
+	a.skip(2)
+	a.need(wifiHead + snapHead)
+	a.put(bpf.LoadIndirect{Off: wifiHead, Size: 4})
+	a.when(bpf.JumpNotEqual, 0xAAAA0300, "reject")
+	a.put(bpf.LoadIndirect{Off: wifiHead + 4, Size: 2})
+	a.when(bpf.JumpEqual, 0, "type-0")
+	a.when(bpf.JumpNotEqual, 0xF8, "reject")
+	names := [maxTags + 1]string{"type-0", "type-1", "type-2", "type-3"}
+	for n, name := range names {
+		a.label(name)
+		a.put(bpf.LoadIndirect{Off: wifiHead + 6, Size: 2}, bpf.StoreScratch{Src: bpf.RegA, N: 4})
+		a.skip(4)
+		a.put(bpf.LoadScratch{Dst: bpf.RegA, N: 4})
+		if n < maxTags {
+			for _, tag := range []uint32{etherVLAN, etherQinQ, etherOldQ} {
+				a.when(bpf.JumpEqual, tag, "tag-"+names[n+1])
+			}
+		}
+		a.jump("typed")
+		if n < maxTags {
+			a.label("tag-" + names[n+1])
+			a.need(wifiHead + snapHead)
+			a.jump(names[n+1])
+		}
+	}
+	a.label("typed")
+	a.skip(wifiHead + snapHead - 4)
+	a.put(bpf.LoadScratch{Dst: bpf.RegA, N: 4})
+	a.when(bpf.JumpEqual, etherIPv4, "ip4")
+	a.when(bpf.JumpEqual, etherIPv6, "ip6")
+	a.when(bpf.JumpEqual, etherARP, "accept")
+	a.when(bpf.JumpEqual, etherLLDP, "accept")
 	a.jump("reject")
 }
 

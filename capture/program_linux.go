@@ -11,6 +11,8 @@ const (
 	arpLoopback = 772
 	arpSIT      = 776
 	arpGRE      = 778
+	arpWiFi     = 801 // in monitor mode, as the next
+	arpRadiotap = 803
 	arpNone     = 65534
 )
 
@@ -24,6 +26,10 @@ func linkOfType(t uint16) (LinkType, bool) {
 		return LinkEthernet, true
 	case arpNone, arpPPP, arpTunnel, arpTunnel6, arpSIT, arpGRE:
 		return LinkRaw, true
+	case arpWiFi:
+		return LinkWiFi, true
+	case arpRadiotap:
+		return LinkRadiotap, true
 	}
 	return 0, false
 }
@@ -38,12 +44,15 @@ func programAny(s portSet) []bpf.Instruction {
 	for _, t := range rawTypes {
 		a.when(bpf.JumpEqual, uint32(t), "raw")
 	}
+	a.when(bpf.JumpEqual, arpWiFi, "wifi")
+	a.when(bpf.JumpEqual, arpRadiotap, "radiotap")
 	a.jump("reject")
 	a.label("loopback")
 	a.put(bpf.LoadExtension{Num: bpf.ExtType})
 	a.when(bpf.JumpEqual, outgoing, "reject")
 	a.ethernet()
 	a.raw()
+	a.wifi()
 	a.ip(s)
 	return a.link()
 }
