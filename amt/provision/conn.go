@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -14,13 +13,20 @@ type conn struct {
 	net.Conn
 	from netip.AddrPort
 	src  *source
+	room [firstRead]byte // of the first bytes
 
 	mu      sync.Mutex
 	hurried bool
 }
 
-func newConn(nc net.Conn) *conn {
-	setLinger(nc, 0)
+// firstRead is room for a hello of either version, 16 root hashes included.
+const firstRead = 512
+
+// newConn takes a connection over; lingers says that it has SO_LINGER 0 already.
+func newConn(nc net.Conn, lingers bool) *conn {
+	if !lingers {
+		setLinger(nc, 0)
+	}
 	return &conn{Conn: nc, from: peer(nc)}
 }
 
@@ -61,7 +67,12 @@ func (c *conn) finish(sawEnd bool) {
 	setLinger(c.Conn, -1)
 	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok && !sawEnd && w.CloseWrite() == nil {
 		c.await(time.Now().Add(drainTime))
-		_, _ = io.CopyN(io.Discard, c.Conn, drainBytes)
+		for left := drainBytes; left > 0; {
+			n, err := c.Read(c.room[:])
+			if left -= n; err != nil {
+				break
+			}
+		}
 	}
 	_ = c.Close()
 }

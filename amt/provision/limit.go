@@ -3,6 +3,7 @@ package provision
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,7 +12,8 @@ import (
 // limits. When all places are taken, the source with the most connections loses its oldest: silent
 // connections never keep the hellos of others out.
 type table struct {
-	limits Limits
+	limits  Limits
+	lingers bool // connections are accepted with SO_LINGER 0
 
 	mu      sync.Mutex
 	open    int
@@ -45,7 +47,7 @@ func newTable(l Limits) *table {
 
 // admit takes a connection in, or refuses it when its source is above its limits.
 func (t *table) admit(nc net.Conn, now time.Time) (*conn, bool) {
-	c := newConn(nc)
+	c := newConn(nc, t.lingers)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	src := t.source(c.from.Addr(), now)
@@ -125,12 +127,9 @@ func (t *table) release(c *conn) {
 
 // remove takes a connection out of the table; a second time changes nothing.
 func (t *table) remove(c *conn) {
-	for i, o := range c.src.conns {
-		if o == c {
-			c.src.conns = append(c.src.conns[:i:i], c.src.conns[i+1:]...)
-			t.open--
-			return
-		}
+	if i := slices.Index(c.src.conns, c); i >= 0 {
+		c.src.conns = slices.Delete(c.src.conns, i, i+1)
+		t.open--
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"sync"
 	"time"
 
 	"amtmedic/amt"
@@ -28,7 +30,7 @@ const keepUnknown = 4096
 func (s *Server) receive(c *conn) received {
 	var r received
 	end := time.Now().Add(s.o.Limits.Total)
-	buf := make([]byte, 0, 512)
+	buf := c.room[:0]
 	for {
 		need, complete := hello.Need(buf)
 		switch {
@@ -60,14 +62,45 @@ func (s *Server) receive(c *conn) received {
 	}
 }
 
-// commitTime bounds the wait for the store.
-const commitTime = 6 * time.Second
+// commitTime bounds the wait for the store; a wait may be longer by shareTime.
+const (
+	commitTime = 6 * time.Second
+	shareTime  = time.Second
+)
+
+// patience gives the context in which a hello is committed. It does not end when the server stops, and
+// those that come within shareTime have it in common: it would be the dearest part of a connection.
+type patience struct {
+	mu     sync.Mutex
+	until  time.Time // that it is given out
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func (p *patience) context() context.Context {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); now.After(p.until) {
+		p.until = now.Add(shareTime)
+		p.ctx, p.cancel = context.WithDeadline(context.Background(), p.until.Add(commitTime))
+	}
+	return p.ctx
+}
+
+// end frees what the last context holds. Earlier ones end by themselves.
+func (p *patience) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cancel != nil {
+		p.cancel()
+	}
+	p.until = time.Time{}
+}
 
 // handle takes one connection from its first byte to its close.
-func (s *Server) handle(ctx context.Context, c *conn) {
+func (s *Server) handle(c *conn) {
 	r := s.receive(c)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
-	defer cancel()
+	ctx := s.patience.context()
 	kept := false
 	m, err := hello.Decode(r.bytes)
 	switch {
@@ -102,21 +135,26 @@ func (s *Server) keepHello(ctx context.Context, c *conn, m hello.Message) bool {
 	}
 	s.away.worked()
 	if out.Logged {
-		args := []any{"uuid", m.UUID.String(), "method", string(m.Type), "version", m.Version, "from", c.from.String(),
-			"retry_count", m.RetryCount, "hellos", out.Hellos, "action", string(out.Action)}
-		if m.PID != "" {
-			args = append(args, "pid", string(m.PID))
-		}
-		if out.Reason != "" {
-			args = append(args, "reason", out.Reason)
-		}
-		if len(m.Problems) > 0 {
-			args = append(args, "problems", amt.Codes(m.Problems))
-		}
-		s.o.Log.Info("hello", args...)
+		s.tell(c, m, out)
 	}
 	s.emit(Event{Kind: EventHello, From: c.from, UUID: m.UUID, PID: m.PID, Outcome: out})
 	return true
+}
+
+// tell logs a hello that changed something.
+func (s *Server) tell(c *conn, m hello.Message, out store.Outcome) {
+	attrs := append(make([]slog.Attr, 0, 12), slog.String("uuid", m.UUID.String()), slog.String("method", string(m.Type)), slog.Uint64("version", uint64(m.Version)),
+		slog.String("from", c.from.String()), slog.Uint64("retry_count", uint64(m.RetryCount)), slog.Int64("hellos", out.Hellos), slog.String("action", string(out.Action)))
+	if m.PID != "" {
+		attrs = append(attrs, slog.String("pid", string(m.PID)))
+	}
+	if out.Reason != "" {
+		attrs = append(attrs, slog.String("reason", out.Reason))
+	}
+	if len(m.Problems) > 0 {
+		attrs = append(attrs, slog.Any("problems", amt.Codes(m.Problems)))
+	}
+	s.o.Log.LogAttrs(context.Background(), slog.LevelInfo, "hello", attrs...)
 }
 
 // keepForeign notes bytes that are no hello with their source address. The log does not grow with

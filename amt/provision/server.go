@@ -96,6 +96,8 @@ type Server struct {
 	o     Options
 	table *table
 	away  outage
+
+	patience patience
 }
 
 // New makes a server that keeps hellos in st. It starts nothing.
@@ -124,11 +126,18 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		s.table.hurry() // whoever still waits for bytes stops waiting
 	})
 	defer stop()
+	defer s.patience.end()
 	var wg sync.WaitGroup
 	tidyCtx, endTidy := context.WithCancel(ctx)
 	defer endTidy()
 	wg.Go(func() { s.tidy(tidyCtx) })
-	err := s.accept(ctx, ln, &wg)
+	s.table.lingers = lingerOf(ln)
+	h := newHandlers(&wg, func(c *conn) {
+		defer s.table.release(c)
+		s.handle(c)
+	})
+	err := s.accept(ctx, ln, h)
+	h.end()
 	_ = ln.Close()
 	endTidy()
 	s.table.hurry()
@@ -143,7 +152,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-func (s *Server) accept(ctx context.Context, ln net.Listener, wg *sync.WaitGroup) error {
+func (s *Server) accept(ctx context.Context, ln net.Listener, h *handlers) error {
 	var pause time.Duration
 	var refused refusals
 	for {
@@ -176,10 +185,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, wg *sync.WaitGroup
 		if ctx.Err() != nil {
 			c.hurry()
 		}
-		wg.Go(func() {
-			defer s.table.release(c)
-			s.handle(ctx, c)
-		})
+		h.give(c)
 	}
 }
 
