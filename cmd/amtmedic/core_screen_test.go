@@ -14,6 +14,7 @@ import (
 // TestCorePages drives the pages of the provisioning core in a real terminal, over a database of
 // 10,000 clients, from the first screen.
 func TestCorePages(t *testing.T) {
+	parallelFrames(t)
 	needTool(t, "tmux")
 	bin := buildBinary(t)
 	dir := t.TempDir()

@@ -148,7 +148,7 @@ func diagnosed(t *testing.T, code int, args ...string) (v diag.Judgement, stderr
 
 // TestDiagnoseBIND: what a real name server with two views says leads to the right verdict.
 func TestDiagnoseBIND(t *testing.T) {
-	t.Setenv("AMTMEDIC_HOME", t.TempDir())
+	t.Parallel()
 	client, server := splitBIND(t)
 	dead := fmt.Sprintf("127.0.0.1:%d", freeTCPAndUDP(t))
 	for _, tt := range []struct {
@@ -198,6 +198,7 @@ func caseFacts(t *testing.T, id string) string {
 // TestRepairBIND: the walk's remedy writes the record by a signed update, the road is green there,
 // and undo takes it back.
 func TestRepairBIND(t *testing.T) {
+	t.Parallel()
 	client, server := splitBIND(t)
 	for _, tt := range []struct{ suffix, cause, remedy string }{
 		{"none.example", "rc-dns-no-record", "rm-dns-no-record-3"},

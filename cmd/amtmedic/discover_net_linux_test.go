@@ -36,6 +36,7 @@ func servedAs(t *testing.T, server string, addresses ...string) {
 
 // A scan that a signal stops goes on where it stopped: hosts found before are told again, none twice.
 func TestDiscoverGoesOn(t *testing.T) {
+	t.Parallel()
 	servedAs(t, "Intel(R) Active Management Technology 7.1.91", "127.0.76.2", "127.0.76.250")
 	state := filepath.Join(t.TempDir(), "state")
 	args := []string{"discover", "127.0.76.1-127.0.76.254", "--csv", "--resume", state}
@@ -77,6 +78,7 @@ func TestDiscoverGoesOn(t *testing.T) {
 
 // The bar is drawn on a terminal, without an escape byte, and on nothing else.
 func TestDiscoverBar(t *testing.T) {
+	t.Parallel()
 	c := exec.Command("amtmedic", "discover", "127.0.77.1-127.0.77.60", "--rate", "100", "--json")
 	var stdout bytes.Buffer
 	ptmx, tty, err := pty.Open()

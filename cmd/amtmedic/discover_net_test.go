@@ -12,6 +12,7 @@ import (
 
 // Clients at their ports are found, in their state and version; addresses that refuse give no line.
 func TestDiscoverFindsSimulatedClients(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("clients need addresses of their own in 127.0.0.0/8, which only Linux has")
 	}

@@ -49,6 +49,7 @@ func behindME(t *testing.T, bin string, d *me.Device, home string, args ...strin
 // TestMEIThroughTheDriver runs the built program on a simulated /dev/mei0: open, connect, poll, read and write are
 // the real system calls.
 func TestMEIThroughTheDriver(t *testing.T) {
+	t.Parallel()
 	bin := buildBinary(t)
 	t.Run("modes", func(t *testing.T) { meiModes(t, bin) })
 	t.Run("errors", func(t *testing.T) { meiErrors(t, bin) })

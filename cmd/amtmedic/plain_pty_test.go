@@ -60,6 +60,7 @@ func waitFor(t *testing.T, b *safeBuffer, want string) {
 
 // On a terminal too the walk in scrolling text writes no escape byte.
 func TestPlainOnATerminal(t *testing.T) {
+	t.Parallel()
 	c := exec.Command("amtmedic", "lab", "--plain", "--fault", "rc-amt-disabled", "--seed", "5")
 	c.Env = append(c.Environ(), "AMTMEDIC_HOME="+t.TempDir(), "TERM=xterm-256color")
 	tty, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 80})

@@ -68,9 +68,10 @@ func (x *person) answer(prompt string) string {
 
 // A fault is found and repaired, and the road is green, by nothing but lines of text.
 func TestPlainToTheGreenRoad(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"rc-dns-no-record", "rc-pid-unknown", "rc-not-in-setup-factory"} {
 		t.Run(fault, func(t *testing.T) {
-			_, _, _ = testEnv(t)
+			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			p, err := startPractice(ctx, []string{fault}, 5, practiceSymptom, false)

@@ -16,7 +16,28 @@ import (
 
 // TestMain lets the test binary play the program, so that scripts run the real command line.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"amtmedic": main})
+	testscript.Main(suite{m}, map[string]func(){"amtmedic": main})
+}
+
+// suite runs all tests. Their cases, and those of the programs that they start, have one folder that
+// goes with them, so that a test without wishes of its own needs no variable of the process.
+type suite struct{ m *testing.M }
+
+// suiteDir is the folder, and goes when all tests are over.
+var suiteDir string
+
+// Run is what testing.M's does.
+func (s suite) Run() int {
+	var err error
+	if suiteDir, err = os.MkdirTemp("", "amtmedic-tests-"); err == nil {
+		err = os.Setenv("AMTMEDIC_HOME", filepath.Join(suiteDir, "home"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(suiteDir) }()
+	return s.m.Run()
 }
 
 // TestScripts runs every testdata/script/*.txt. Beside the standard words a script may say
@@ -27,6 +48,7 @@ func TestMain(m *testing.M) {
 //
 // AMTMEDIC_HOME is $WORK/home in each.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error {
@@ -84,10 +106,17 @@ func scriptNoEscape(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// testEnv is an environment for tests that call run in this process.
+// testEnv is an environment for tests that call run in this process, with a folder of cases that no
+// other test sees.
 func testEnv(t *testing.T) (e *env, stdout, stderr *safeBuffer) {
 	t.Helper()
 	t.Setenv("AMTMEDIC_HOME", t.TempDir())
+	return sharedEnv(t)
+}
+
+// sharedEnv is one for parallel tests: their cases lie among those of others.
+func sharedEnv(t *testing.T) (e *env, stdout, stderr *safeBuffer) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	stdout, stderr = &safeBuffer{}, &safeBuffer{}

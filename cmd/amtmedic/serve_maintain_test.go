@@ -23,6 +23,7 @@ func until(t *testing.T, what string, holds func() bool) {
 
 // Clients that are provisioned get new passwords and pairs, and are set up anew, by the running server.
 func TestMaintain(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("simulated clients have addresses of their own on Linux only")
 	}
@@ -79,6 +80,7 @@ func TestMaintain(t *testing.T) {
 
 // What a running server takes from its configuration file, and what a wrong file does to it.
 func TestServeConfig(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("there is no SIGHUP")
 	}

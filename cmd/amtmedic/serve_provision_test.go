@@ -104,6 +104,7 @@ func curl(t *testing.T, address, password string) string {
 // Clients of both methods come from their hello to the provisioned state, and a stranger logs in with
 // the password that the server knows.
 func TestServeProvisions(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	db, lab := filepath.Join(dir, "core.db"), filepath.Join(dir, "ca")
 	amtmedic(t, 0, "cert", "create-lab", "--out", lab, "--suffix", "corp.example", "--intermediate")

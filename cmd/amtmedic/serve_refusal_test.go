@@ -11,6 +11,7 @@ import (
 
 // What keeps a client from being provisioned is the reason of its delayed entry, each in its own words.
 func TestServeNamesWhatFails(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	db, ca, foreign := filepath.Join(dir, "core.db"), filepath.Join(dir, "ca"), filepath.Join(dir, "foreign")
 	for _, d := range []string{ca, foreign} {

@@ -126,6 +126,7 @@ const (
 
 // The walk: a hello whose key is unknown, the key, and what every command and sqlite3 say on the way.
 func TestServeWalk(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	db, csv := filepath.Join(dir, "new", "core.db"), filepath.Join(dir, "keys.csv")
 	if err := os.WriteFile(csv, []byte("id,pid,pps,current_password,admin_password,used\n1,0000-037M,"+walkPPS+",admin,N3w-P@ssword,0\n"), 0o600); err != nil {

@@ -142,8 +142,10 @@ func (s *tlsSite) secretOf(c clientLine, name string) string {
 // Clients of both methods whose profile uses TLS end on 16993 with a certificate of ours: openssl
 // verifies it, curl logs in over it, with mutual TLS only with a certificate of ours.
 func TestServeTLS(t *testing.T) {
+	t.Parallel()
 	for i, mode := range []string{"server", "mutual"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			s := startTLS(t, mode)
 			s.clients("psk", "3.2.1", fmt.Sprintf("127.0.%d.1", 66+2*i), 2)
 			s.clients("pki", "9.0", fmt.Sprintf("127.0.%d.1", 67+2*i), 2)
@@ -179,6 +181,7 @@ func TestServeTLS(t *testing.T) {
 
 // A company's authority, played by openssl, signs ours. Clients whose profile wants it wait until then.
 func TestServeExternalAuthority(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	must := func(out string, err error) {

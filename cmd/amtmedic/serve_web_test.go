@@ -62,6 +62,7 @@ func webToken(t *testing.T, db, name, role string) string {
 // A console of curl, over http on loopback: it reads, changes, listens, and the server ends with the
 // stream open.
 func TestServeWebCurl(t *testing.T) {
+	t.Parallel()
 	peerProgram(t, "curl")
 	db := filepath.Join(t.TempDir(), "core.db")
 	operate, admin := webToken(t, db, "console", "operate"), webToken(t, db, "boss", "admin")
@@ -128,6 +129,7 @@ func TestServeWebCurl(t *testing.T) {
 
 // https exactly when AMT management uses TLS: all four cells, in the words of the catalogue.
 func TestServeWebScheme(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	db, cert, key := filepath.Join(dir, "core.db"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	if out, err := exec.Command(peerProgram(t, "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
@@ -171,6 +173,7 @@ func TestServeWebScheme(t *testing.T) {
 
 // What would be wrong or dangerous is refused before anything listens.
 func TestServeWebRefusals(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	db := filepath.Join(dir, "core.db")
 	base := []string{"serve", "--db", db, "--listen", "127.0.0.1:0", "--receive-only"}

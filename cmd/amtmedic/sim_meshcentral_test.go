@@ -73,6 +73,7 @@ amtmedic sim --method pki --amt-version "$VERSION" --trust data/root.pem --suffi
 // TestMeshCentralActivates: MeshCentral, a program of others, takes simulated clients from their hello to
 // admin control mode with TLS, and then manages them.
 func TestMeshCentralActivates(t *testing.T) {
+	t.Parallel()
 	mesh := meshCentral(t)
 	for _, version := range []string{"9.0", "12.0.67"} {
 		t.Run(version, func(t *testing.T) {
@@ -152,6 +153,7 @@ func simPost(t *testing.T, version string) (addr, password string) {
 
 // TestSimByAmttool: amttool reads and switches a 2.6 client at its real port.
 func TestSimByAmttool(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("amttool"); err != nil {
 		missing(t, "amttool")
 	}
@@ -185,6 +187,7 @@ func TestSimByAmttool(t *testing.T) {
 
 // TestSimByWsl: wsl enumerates, reads and calls at a 9.0 client's real port.
 func TestSimByWsl(t *testing.T) {
+	t.Parallel()
 	for _, p := range []string{"wsl", "curl", "xmllint", "uuidgen"} {
 		if _, err := exec.LookPath(p); err != nil {
 			missing(t, p)

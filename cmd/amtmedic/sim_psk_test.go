@@ -64,6 +64,7 @@ func tunnel(t *testing.T, to, pid, pps string) string {
 // TestSimSetUpThroughStunnel: a PSK client is taken from its setup window to provisioned by curl
 // behind stunnel: neither end of what is said is ours.
 func TestSimSetUpThroughStunnel(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		missing(t, "curl")
 	}

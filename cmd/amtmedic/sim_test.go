@@ -127,6 +127,7 @@ func TestSimUsage(t *testing.T) {
 }
 
 func TestSimEndsOnSignal(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		code int
 		args []string
@@ -146,6 +147,7 @@ func TestSimEndsOnSignal(t *testing.T) {
 
 // TestSimPortTaken: a second sim at the same address is told what to do.
 func TestSimPortTaken(t *testing.T) {
+	t.Parallel()
 	at := simAddress(t)
 	startSim(t, nil, 1, "--json", "--address", at, "--keep")
 	out := amtmedic(t, exitFound, "sim", "--address", at)
@@ -155,6 +157,7 @@ func TestSimPortTaken(t *testing.T) {
 // TestSimInventory: the files are there, whole and private, when the first line is, and the program's
 // own commands take them.
 func TestSimInventory(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "inventory")
 	at := simAddress(t)
 	s := startSim(t, nil, 4, "--count", "4", "--json", "--address", at, "--inventory", dir, "--keep")
@@ -172,9 +175,9 @@ func TestSimInventory(t *testing.T) {
 		t.Errorf("%v", rows[1])
 	}
 	want(t, s.stdout.String(), rows[4][0])
-	t.Setenv("AMTMEDIC_HOME", t.TempDir())
-	want(t, amtmedic(t, 0, "keys", "import", "--json", filepath.Join(dir, "keys.csv")), `"imported":4`)
-	want(t, amtmedic(t, 0, "discover", "import", "--json", filepath.Join(dir, "map.csv")), `"imported":4`)
+	db := filepath.Join(t.TempDir(), "core.db")
+	want(t, amtmedic(t, 0, "keys", "import", "--json", "--db", db, filepath.Join(dir, "keys.csv")), `"imported":4`)
+	want(t, amtmedic(t, 0, "discover", "import", "--json", "--db", db, filepath.Join(dir, "map.csv")), `"imported":4`)
 }
 
 func readText(t *testing.T, name string) string {
@@ -188,7 +191,7 @@ func readText(t *testing.T, name string) string {
 
 // TestSimWithServe: the hellos of the program's clients are heard by its server.
 func TestSimWithServe(t *testing.T) {
-	t.Setenv("AMTMEDIC_HOME", t.TempDir())
+	t.Parallel()
 	db := filepath.Join(t.TempDir(), "core.db")
 	server := startServe(t, db)
 	s := startSim(t, nil, 5, "--count", "5", "--json", "--address", simAddress(t), "--to", server.addr, "--fast", "--keep")
@@ -236,12 +239,14 @@ func wsmanCall(class, method, input string) string {
 // TestSimActivatedByCurl: a client is taken from its setup window to provisioned by curl, with a
 // certificate that OpenSSL made, on a connection for each call.
 func TestSimActivatedByCurl(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		missing(t, "curl")
 	}
 	root, all := provisioningChain(t, "provisionserver.corp.example")
 	for version, tls := range map[string][]string{"9.0": {"--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0"}, "12.0": nil} {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			at := simAddress(t)
 			s := startSim(t, nil, 1, "--method", "pki", "--amt-version", version, "--trust", root, "--suffix", "corp.example", "--json", "--address", at)
 			curl := func(args ...string) string {
@@ -282,6 +287,7 @@ func TestSimActivatedByCurl(t *testing.T) {
 
 // TestSimShared runs more clients than have listeners of their own, in a network of its own.
 func TestSimShared(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("AMTMEDIC_LONG") != "1" {
 		t.Skip("AMTMEDIC_LONG is not 1")
 	}

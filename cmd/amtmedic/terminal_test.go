@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -34,15 +35,32 @@ func needTool(t *testing.T, name string) {
 	}
 }
 
-// buildBinary builds the program as a user would.
+// built is the program as a user would build it, once for all tests.
+var built = sync.OnceValues(func() (string, error) {
+	bin := filepath.Join(suiteDir, "amtmedic")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+// buildBinary gives the built program.
 func buildBinary(t *testing.T) string {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "amtmedic")
-	cmd := exec.Command("go", "build", "-o", bin, ".")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	bin, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return bin
+}
+
+// parallelFrames lets a test run beside others, unless its frames are written anew: the pages that
+// show them come after it then.
+func parallelFrames(t *testing.T) {
+	t.Helper()
+	if !*update {
+		t.Parallel()
+	}
 }
 
 // openTerminal starts a shell command in a terminal of a size. When it has ended, its exit code

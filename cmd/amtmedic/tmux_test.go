@@ -68,6 +68,7 @@ var greenRoad = regexp.MustCompile(`(?m)^ +(✓ ━+ ){9}✓$`)
 // TestWorkstation drives the built binary in a real terminal: from the first screen to the green
 // road, for faults of four kinds, and in terminals of other kinds.
 func TestWorkstation(t *testing.T) {
+	parallelFrames(t)
 	needTool(t, "tmux")
 	bin := buildBinary(t)
 	t.Run("start", func(t *testing.T) { lookStart(t, bin) }) // its frame is the measure of others

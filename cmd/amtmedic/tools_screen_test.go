@@ -12,6 +12,7 @@ import (
 // TestToolPages drives the tools in a real terminal: keys are made, a setup.bin is read, a key image is
 // prepared, broken by another program, and repaired; discovery finds nobody on a silent address.
 func TestToolPages(t *testing.T) {
+	parallelFrames(t)
 	needTool(t, "tmux")
 	needTool(t, "mcopy")
 	bin := buildBinary(t)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -128,13 +130,30 @@ func runProgram(t *testing.T, c *exec.Cmd, stdin string) outcome {
 	return outcome{c.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// buildFor builds the program of this source for a system.
-func buildFor(t *testing.T, goos, file string) string {
-	t.Helper()
+// builds has the program of this source by system, each built once: functions that give its file.
+var builds sync.Map
+
+func buildOnce(goos string) (string, error) {
+	file := filepath.Join(suiteDir, "amtmedic-"+goos)
 	c := exec.Command("go", "build", "-o", file, ".")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH=amd64")
 	if out, err := combined(c, 10*time.Minute); err != nil {
-		t.Fatalf("build for %s: %v\n%s", goos, err, out)
+		return "", fmt.Errorf("build for %s: %w\n%s", goos, err, out)
+	}
+	return file, nil
+}
+
+// buildFor puts the program of this source for a system at a file. It is a link: a program that was
+// just written cannot be run while another test starts one of its own.
+func buildFor(t *testing.T, goos, file string) string {
+	t.Helper()
+	build, _ := builds.LoadOrStore(goos, sync.OnceValues(func() (string, error) { return buildOnce(goos) }))
+	from, err := build.(func() (string, error))()
+	if err == nil {
+		err = os.Link(from, file)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return file
 }

@@ -18,6 +18,7 @@ import (
 // TestWirePage drives the page of packets in a real terminal: live in a practice world, and replayed
 // from a bundle.
 func TestWirePage(t *testing.T) {
+	parallelFrames(t)
 	needTool(t, "tmux")
 	bin := buildBinary(t)
 	for name, look := range map[string]func(*testing.T, string){"live": wireLive, "replay": wireReplay} {
