@@ -8,7 +8,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -136,11 +138,13 @@ type kekSource struct {
 // database has no data key yet.
 func (s *Store) ownKEK(ctx context.Context, empty bool) (kekSource, error) {
 	row, err := s.remembered(ctx, s.read)
-	if err == nil && empty && row.kind() == KeyInFile && s.newKind() != KeyInFile {
-		row, err = s.makeKEK(ctx, s.newKind())
-	}
 	if err != nil {
 		return kekSource{from: row.kind()}, err
+	}
+	if kind := s.newKind(); empty && row.kind() == KeyInFile && kind != KeyInFile {
+		if row, err = s.makeKEK(ctx, kind); err != nil {
+			return kekSource{from: kind}, err
+		}
 	}
 	if row.kind() != KeyInFile {
 		return s.kekOf(ctx, row)
@@ -157,7 +161,7 @@ func (s *Store) ownKEK(ctx context.Context, empty bool) (kekSource, error) {
 
 // newKind is where the key of a new database is to come from.
 func (s *Store) newKind() string {
-	if s.o.KeyFrom == "" && s.o.KeyFile == "" && !s.o.Passphrase.IsZero() {
+	if s.o.KeyFrom == "" && s.o.KeyFile == "" && (!s.o.Passphrase.IsZero() || s.o.PassphraseFile != "") {
 		return KeyByPassphrase
 	}
 	return cmp.Or(s.o.KeyFrom, KeyInFile)
@@ -192,12 +196,11 @@ func (s *Store) newKeyRow(ctx context.Context, kind string, ask bool) (keyRow, [
 		if err != nil {
 			return keyRow{}, nil, err
 		}
-		if s.o.Passphrase.IsZero() && s.o.Ask != nil && ask {
-			if s.o.Passphrase, err = s.o.Ask(ctx, true); err != nil {
-				return keyRow{derivation: d}, nil, err
-			}
+		words, err := s.passphrase(ctx, ask, true)
+		if err != nil {
+			return keyRow{derivation: d}, nil, err
 		}
-		key, err := d.from(s.o.Passphrase)
+		key, err := d.from(words)
 		return keyRow{derivation: d}, key, err
 	case KeyInKeyring:
 		entry, key, err := newKeyringEntry(ctx)
@@ -206,19 +209,50 @@ func (s *Store) newKeyRow(ctx context.Context, kind string, ask bool) (keyRow, [
 	return keyRow{}, nil, fmt.Errorf("%q is no place for a key: it is one of %s, %s and %s", kind, KeyInFile, KeyByPassphrase, KeyInKeyring)
 }
 
-// kekOf gives the key that a row 0 speaks of. A passphrase that was asked for is remembered.
+// passphrase gives the one that was handed over, or is in a file, or what a person answers: that one is
+// remembered. Empty without error when there is none.
+func (s *Store) passphrase(ctx context.Context, ask, isNew bool) (words amt.Secret, err error) {
+	switch {
+	case !s.o.Passphrase.IsZero():
+		return s.o.Passphrase, nil
+	case s.o.PassphraseFile != "":
+		return ReadPassphrase(s.o.PassphraseFile)
+	case s.o.Ask != nil && ask:
+		s.o.Passphrase, err = s.o.Ask(ctx, isNew)
+	}
+	return s.o.Passphrase, err
+}
+
+// ReadPassphrase gives the first line of a file, which must not be empty.
+func ReadPassphrase(file string) (amt.Secret, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return amt.Secret{}, fmt.Errorf("read passphrase: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, 4096))
+	line, _, _ := strings.Cut(string(b), "\n")
+	if line = strings.TrimSuffix(line, "\r"); err == nil && line == "" {
+		err = errors.New("its first line is empty")
+	}
+	if err != nil {
+		return amt.Secret{}, fmt.Errorf("read passphrase: %s: %w", file, err)
+	}
+	return amt.NewSecret(line), nil
+}
+
+// kekOf gives the key that a row 0 speaks of.
 func (s *Store) kekOf(ctx context.Context, row keyRow) (k kekSource, err error) {
 	k.from = row.kind()
 	var key []byte
 	if row.entry != "" {
 		key, err = readKeyring(ctx, row.entry)
 	} else {
-		if s.o.Passphrase.IsZero() && s.o.Ask != nil {
-			if s.o.Passphrase, err = s.o.Ask(ctx, false); err != nil {
-				return k, err
-			}
+		var words amt.Secret
+		if words, err = s.passphrase(ctx, true, false); err != nil {
+			return k, err
 		}
-		key, err = row.from(s.o.Passphrase)
+		key, err = row.from(words)
 	}
 	k.keys = [][]byte{key}
 	return k, err
@@ -231,7 +265,7 @@ func (s *Store) lookKEK(ctx context.Context, r *reader) (k kekSource, err error)
 	switch {
 	case err != nil:
 		return kekSource{from: row.kind()}, err
-	case row.kind() == KeyByPassphrase && s.o.Passphrase.IsZero() && s.o.Ask == nil:
+	case row.kind() == KeyByPassphrase && s.o.Passphrase.IsZero() && s.o.PassphraseFile == "" && s.o.Ask == nil:
 		return kekSource{from: KeyByPassphrase}, nil
 	case row.kind() != KeyInFile:
 		if k, err = s.kekOf(ctx, row); errors.Is(err, ErrNoKeyring) && s.w == nil {
@@ -273,7 +307,7 @@ func (s *Store) keyError(from string, err error) error {
 		hint = "give the passphrase of the database in AMTMEDIC_KEY_PASSPHRASE, in a file that AMTMEDIC_KEY_PASSPHRASE_FILE names, or at the terminal"
 	case from == KeyInKeyring:
 		op, from = "open keys", s.path
-		hint = "its key lies in the keyring of the account that made the database: run as that account, with its session open; \"amtmedic db rotate-key\" there moves the key elsewhere"
+		hint = "its key lies in the keyring of the account that made the database: run as that account, with its session open (a new database can have its key elsewhere: --key-from file or passphrase)"
 	case strings.Contains(err.Error(), "others than its owner"):
 		hint = "chmod 600 " + from
 	case slices.Contains([]string{"", KeyInFile}, from):

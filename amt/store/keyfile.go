@@ -83,9 +83,9 @@ func makeKeyFile(file string) ([][]byte, error) {
 	return [][]byte{key}, syncFolder(file)
 }
 
-// changeKeyFile gives a key file new content in one step. Its owner stays the one it was: root may change
-// the key of a service that runs without rights.
-func changeKeyFile(file string, keys [][]byte) error {
+// changeKeyFile gives a key file new content in one step. Its owner is that of like, another key file or
+// itself: root may change the key of a service that runs without rights.
+func changeKeyFile(file string, keys [][]byte, like string) error {
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		file = real
 	}
@@ -94,15 +94,22 @@ func changeKeyFile(file string, keys [][]byte) error {
 		return err
 	}
 	defer func() { _ = os.Remove(tmp) }()
-	if info, err := os.Stat(file); err == nil {
-		if err := giveTo(tmp, info); err != nil {
-			return err
-		}
+	if err := giveAs(tmp, like); err != nil {
+		return err
 	}
 	if err := os.Rename(tmp, file); err != nil {
 		return err
 	}
 	return syncFolder(file)
+}
+
+// giveAs makes the owner of like, where there is such a file, the owner of file.
+func giveAs(file, like string) error {
+	info, err := os.Stat(like)
+	if err != nil {
+		return nil
+	}
+	return giveTo(file, info)
 }
 
 // writeBeside writes a file with mode 0600 and a passing name into the folder of file.

@@ -197,14 +197,13 @@ func loadKeys(ctx context.Context, r *reader, keks [][]byte, have map[uint32][]b
 }
 
 // unwrap opens a data key with the one of keks that fits.
-func unwrap(wrapped []byte, id uint32, keks [][]byte) (key []byte, err error) {
-	err = errors.New("no key is at hand")
+func unwrap(wrapped []byte, id uint32, keks [][]byte) ([]byte, error) {
 	for _, kek := range keks {
-		if key, err = unseal(kek, wrapped, wrapPlace(id)); err == nil {
+		if key, err := unseal(kek, wrapped, wrapPlace(id)); err == nil {
 			return key, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: unwrap key %d: %w", ErrKey, id, err)
+	return nil, fmt.Errorf("%w: it does not open data key %d", ErrKey, id)
 }
 
 // unhand opens a data key that is sealed under another data key; nil when that one is not here.
@@ -235,7 +234,9 @@ func (s *Store) reload(have map[uint32][]byte) (map[uint32][]byte, uint32, error
 	if keys, active, err := loadKeys(ctx, s.spare, nil, have); err == nil || !errors.Is(err, ErrKey) {
 		return keys, active, err
 	}
-	kek, err := s.lookKEK(ctx, s.spare)
+	quiet := *s
+	quiet.o.Ask = nil // nobody sits in front of a server
+	kek, err := quiet.lookKEK(ctx, s.spare)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -268,7 +268,10 @@ func (in *Inspection) keys(ctx context.Context, s *Store) error {
 		in.Problems = append(in.Problems, amt.In("secret_keys", "key", "%v", s.keyError(kek.from, err)))
 		return nil
 	case kek.keys == nil:
-		return nil // cells tells
+		if _, why := readKeyFile(kek.from); row.kind() == KeyInFile && kek.from != "" && why != nil {
+			in.Undone = append(in.Undone, amt.In("secret_keys", "key-file", "key file: %v", why))
+		}
+		return nil // cells tells the rest
 	}
 	if len(kek.keys) > 1 {
 		in.Notes = append(in.Notes, amt.In(kek.from, "key-file", "it holds %d keys: an exchange of the key was cut off; \"amtmedic db rotate-key\" ends with one", len(kek.keys)))

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -100,6 +101,9 @@ func askKeyring(ctx context.Context, fn func() (string, error)) (string, error) 
 	}()
 	select {
 	case a := <-done:
+		if errors.Is(a.err, exec.ErrNotFound) { // the library looked for a program that begins a session
+			return "", fmt.Errorf("%w: no Secret Service runs in this session", ErrNoKeyring)
+		}
 		if a.err != nil {
 			return "", fmt.Errorf("%w: %w", ErrNoKeyring, a.err)
 		}

@@ -202,7 +202,7 @@ func causeOfPostgres(err error) error {
 // openShared opens a database that several servers may use. Its key file has no default place, since
 // all of them need the same one.
 func openShared(ctx context.Context, target string, o Options) (*Store, error) {
-	if o.KeyFile == "" && o.Passphrase.IsZero() && o.KeyFrom == "" {
+	if o.KeyFile == "" && o.Passphrase.IsZero() && o.PassphraseFile == "" && o.KeyFrom == "" {
 		if err := findsItsKey(ctx, target, o); err != nil {
 			return nil, err
 		}

@@ -91,7 +91,10 @@ func (s *Store) presentKEK(ctx context.Context, row keyRow) (kekSource, error) {
 			return k, nil
 		}
 	}
-	return k, s.keyError(k.from, errors.Join(ErrKey, err))
+	if err == nil {
+		err = ErrKey
+	}
+	return k, s.keyError(k.from, err)
 }
 
 // toRow has the key come from a passphrase or from the keyring.
@@ -156,11 +159,11 @@ func (s *Store) toFile(ctx context.Context, out *KeyChange, to KeyTarget, old ke
 	s.at("keys wrapped")
 	if len(all) > 1 {
 		out.Before = out.File + ".before-" + s.now().UTC().Format("20060102T150405Z")
-		if err := changeKeyFile(out.Before, all[:len(all)-1]); err != nil {
+		if err := changeKeyFile(out.Before, all[:len(all)-1], out.File); err != nil {
 			return fmt.Errorf("the keys are changed; keep the key from before in %s: %w", out.Before, err)
 		}
 		s.at("key from before kept")
-		if err := changeKeyFile(out.File, [][]byte{kek}); err != nil {
+		if err := changeKeyFile(out.File, [][]byte{kek}, out.File); err != nil {
 			return fmt.Errorf("the keys are changed; take the key from before out of %s: %w", out.File, err)
 		}
 	}
@@ -190,7 +193,7 @@ func (s *Store) newFileKey(file string) (kek []byte, all [][]byte, err error) {
 		return nil, nil, err
 	}
 	all = append(all, kek)
-	return kek, all, changeKeyFile(file, all)
+	return kek, all, changeKeyFile(file, all, file)
 }
 
 // lockKeyFile keeps others from changing a key file at the same time.
@@ -199,7 +202,10 @@ func lockKeyFile(file string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFile(f); err != nil {
+	if err = lockFile(f); err == nil {
+		err = giveAs(f.Name(), file)
+	}
+	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, errHeld) {
 			err = ErrChanging

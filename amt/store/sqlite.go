@@ -40,6 +40,7 @@ const (
 	modeWrite    openMode = iota // the one writer
 	modeQuery                    // readers beside a writer of this process
 	modeReadOnly                 // somebody else's database
+	modeFrozen                   // the same, which nobody has open and nobody can write to
 )
 
 // The writer's cache holds the inner pages of indexes over 100,000 clients and what a group of hellos touches.
@@ -73,6 +74,8 @@ func dsn(path string, m openMode) string {
 		q = append(q, "_pragma=query_only(1)")
 	case modeReadOnly:
 		q = append(q, "mode=ro", "_pragma=query_only(1)")
+	case modeFrozen:
+		q = append(q, "mode=ro", "immutable=1", "_pragma=query_only(1)")
 	}
 	return "file://" + (&url.URL{Path: p}).EscapedPath() + "?" + strings.Join(q, "&")
 }

@@ -40,11 +40,14 @@ type Options struct {
 	// Passphrase protects the data keys instead of a key file: of a new database when no KeyFile is
 	// named, and of every database that was made so.
 	Passphrase amt.Secret
+	// PassphraseFile has the passphrase in its first line, where Passphrase is empty. It is read again
+	// whenever the key is needed.
+	PassphraseFile string
 	// Ask asks a person for the passphrase of the database, and for a new one twice. It is used when the
-	// database needs one and Passphrase is empty; nil: nobody can be asked.
+	// database is opened and there is no other; nil: nobody can be asked.
 	Ask func(ctx context.Context, isNew bool) (amt.Secret, error)
 	// KeyFrom is where the key of a new database comes from: KeyInFile, KeyByPassphrase or KeyInKeyring.
-	// Empty: a passphrase where one is given and no KeyFile, else a file. A database that is there
+	// Empty: the passphrase where one is given and no KeyFile, else a file. A database that is there
 	// remembers where its key comes from.
 	KeyFrom string
 	// Now gives the time of rows; nil is time.Now.
@@ -154,17 +157,37 @@ func look(ctx context.Context, target string, o Options) (*Store, error) {
 		return nil, opened(path, classify(err))
 	}
 	_ = f.Close()
+	s, err := lookAt(ctx, path, o, modeReadOnly)
+	if errors.Is(err, ErrReadOnly) && !hasSideFiles(path) {
+		s, err = lookAt(ctx, path, o, modeFrozen) // a copy on a medium that cannot be written
+	}
+	return s, err
+}
+
+func lookAt(ctx context.Context, path string, o Options, m openMode) (*Store, error) {
+	var err error
 	s := newStore(path, o, embedded)
-	if s.read, err = openReaders(path, modeReadOnly); err != nil {
+	if s.read, err = openReaders(path, m); err != nil {
 		return nil, opened(path, err)
 	}
-	if s.spare, err = openReaders(path, modeReadOnly); err != nil {
+	if s.spare, err = openReaders(path, m); err != nil {
 		return nil, errors.Join(opened(path, err), s.Close())
 	}
 	if err := s.ping(ctx); err != nil {
 		return nil, errors.Join(opened(path, err), s.Close())
 	}
 	return s, nil
+}
+
+// hasSideFiles reports whether SQLite's files beside a database are there: somebody has it open, or ended
+// without closing it.
+func hasSideFiles(path string) bool {
+	for _, side := range []string{"-wal", "-shm"} {
+		if _, err := os.Stat(path + side); !errors.Is(err, os.ErrNotExist) {
+			return true
+		}
+	}
+	return false
 }
 
 // withKeys loads the data keys if their key is at hand.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"amtmedic/amt"
 	"amtmedic/amt/store"
@@ -40,6 +40,9 @@ func (d dbFlags) open(e *env) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !slices.Contains([]string{"", store.KeyInFile, store.KeyByPassphrase, store.KeyInKeyring}, *d.keyFrom) {
+		return nil, &amt.Error{Op: "open database", Subject: "--key-from " + plain(*d.keyFrom), Err: errors.New("it is file, passphrase or keyring")}
+	}
 	return store.Open(e.ctx, target, d.options(e))
 }
 
@@ -48,7 +51,7 @@ func (d dbFlags) open(e *env) (*store.Store, error) {
 func (d dbFlags) options(e *env) store.Options {
 	o := keyOptions(*d.keyFile)
 	o.KeyFrom = *d.keyFrom
-	if tty, ok := e.stdin.(*os.File); o.Ask == nil && ok && isTerminal(tty) {
+	if canAsk(e) {
 		o.Ask = func(_ context.Context, isNew bool) (amt.Secret, error) {
 			return askPassphrase(e, "passphrase of the database", isNew)
 		}
@@ -60,26 +63,21 @@ func (d dbFlags) options(e *env) store.Options {
 // or of a file that it names, since an argument would show it to every user of the machine.
 func keyOptions(keyFile string) store.Options {
 	o := store.Options{KeyFile: keyFile, KeyFrom: os.Getenv("AMTMEDIC_KEY_FROM"), Passphrase: amt.NewSecret(os.Getenv("AMTMEDIC_KEY_PASSPHRASE"))}
-	if file := os.Getenv("AMTMEDIC_KEY_PASSPHRASE_FILE"); file != "" {
-		o.Ask = func(context.Context, bool) (amt.Secret, error) { return passphraseFile(file) }
-		if o.KeyFrom == "" && o.KeyFile == "" {
-			o.KeyFrom = store.KeyByPassphrase
-		}
-	}
+	o.PassphraseFile = os.Getenv("AMTMEDIC_KEY_PASSPHRASE_FILE")
 	return o
 }
 
-// passphraseFile reads the first line of a file.
-func passphraseFile(file string) (amt.Secret, error) {
-	b, err := readUpTo(&env{stdin: os.Stdin}, file, 4096)
-	if err != nil {
-		return amt.Secret{}, &amt.Error{Op: "read passphrase", Subject: plain(file), Err: err}
+// canAsk reports whether a person can be asked for what must not be shown.
+func canAsk(e *env) bool {
+	tty, ok := e.stdin.(*os.File)
+	if !ok || !isTerminal(tty) {
+		return false
 	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	if line = strings.TrimSuffix(line, "\r"); line == "" {
-		return amt.Secret{}, &amt.Error{Op: "read passphrase", Subject: plain(file), Err: errors.New("its first line is empty")}
+	show, err := hideTyping(tty)
+	if err == nil {
+		show()
 	}
-	return amt.NewSecret(line), nil
+	return err == nil
 }
 
 // askPassphrase asks at the terminal, twice for a new one.
@@ -108,12 +106,12 @@ func askPassphrase(e *env, what string, isNew bool) (amt.Secret, error) {
 // at the terminal.
 func passphrase(e *env, variable, file, what string, isNew bool, hint string) (amt.Secret, error) {
 	if file != "" {
-		return passphraseFile(file)
+		return store.ReadPassphrase(file)
 	}
 	if text := os.Getenv(variable); text != "" {
 		return amt.NewSecret(text), nil
 	}
-	if tty, ok := e.stdin.(*os.File); !ok || !isTerminal(tty) {
+	if !canAsk(e) {
 		return amt.Secret{}, &amt.Error{Op: "read passphrase", Err: fmt.Errorf("no %s was given, and there is no terminal to ask on", what), Hint: hint}
 	}
 	return askPassphrase(e, what, isNew)

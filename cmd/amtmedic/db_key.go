@@ -101,12 +101,15 @@ type dataKeyChange struct {
 }
 
 func runDBRotateDataKey(e *env, args []string) (int, error) {
-	fs := flags("db rotate-data-key [--no-handover] [--db FILE|URL] [--json]")
+	fs := flags("db rotate-data-key [--no-handover] [--grace TIME] [--db FILE|URL] [--json]")
 	db := addDB(fs)
 	alone := fs.Bool("no-handover", false, "do not seal the new data key under the old one for servers that run: for an old one that others may have")
+	grace := fs.Duration("grace", 5*time.Second, "how long servers that run get to take up the new data key before the old one goes, `TIME`")
 	asJSON := fs.Bool("json", false, "print one JSON object")
 	if rest, err := parse(fs, args); err != nil {
 		return exitUsage, err
+	} else if *grace <= 0 || *grace > time.Hour {
+		return exitUsage, misuse(fs, "--grace is above 0 and at most 1h")
 	} else if len(rest) > 0 {
 		return exitUsage, misuse(fs, "db rotate-data-key takes no operand; the database goes to --db")
 	}
@@ -120,7 +123,7 @@ func runDBRotateDataKey(e *env, args []string) (int, error) {
 	defer func() { _ = st.Close() }()
 	var out store.Rotated
 	err = audited(e, st, "rotate data key", "", func() (err error) {
-		out, err = st.RotateDataKey(e.ctx, store.RotateOptions{NoHandover: *alone, Progress: progressLines(e, "secrets encrypted anew")})
+		out, err = st.RotateDataKey(e.ctx, store.RotateOptions{NoHandover: *alone, Grace: *grace, Progress: progressLines(e, "secrets encrypted anew")})
 		return err
 	})
 	if err != nil {
@@ -147,8 +150,11 @@ func runDBRotateDataKey(e *env, args []string) (int, error) {
 
 // progressLines tells how far a long work is, every two seconds at most.
 func progressLines(e *env, what string) func(done, total int) {
-	told := time.Now()
+	var told time.Time
 	return func(done, total int) {
+		if told.IsZero() {
+			told = time.Now()
+		}
 		if time.Since(told) < 2*time.Second {
 			return
 		}
