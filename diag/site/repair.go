@@ -9,7 +9,7 @@ import (
 )
 
 // Action gives the repairs that can be done from here: the CNAME by DNS update, the PID/PPS pair in
-// the database, the listener of the embedded hello server.
+// the database, the listener of the embedded hello server, the restart of the hello by the local ME.
 func (w *World) Action(_ *diag.Judgement, r diag.Remedy) (remedy.Action, bool) {
 	w.mu.Lock()
 	v := w.last
@@ -30,6 +30,8 @@ func (w *World) Action(_ *diag.Judgement, r diag.Remedy) (remedy.Action, bool) {
 		return remedy.EnterPair(remedy.Pairs{ID: r.ID, Target: db, PID: amt.PID(v.PID()), Replace: true, Options: w.o.Store}), true
 	case r.ID == "rm-amtconfig-stopped" && db != "" && w.standsAt(v) == diag.AtServer:
 		return w.listener(r.ID, db).Action(), true
+	case r.ID == "rm-restart-hello" && r.Kind == "automatic" && w.o.Local != nil && v.Has("client.mei", "ok"):
+		return remedy.RestartHello(remedy.LocalME{ID: r.ID, Dial: w.o.Local}), true
 	}
 	return remedy.Action{}, false
 }

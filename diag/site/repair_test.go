@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"amtmedic/amt"
 	"amtmedic/amt/hello"
+	"amtmedic/amt/mei"
 	"amtmedic/amt/store"
 	"amtmedic/diag"
 	"amtmedic/diag/probe"
@@ -65,6 +67,28 @@ func TestActions(t *testing.T) {
 		w.Probes(view(tt.given))
 		if a, ok := w.Action(nil, diag.Remedy{ID: tt.id}); ok != tt.want || ok && a.ID != tt.id {
 			t.Errorf("%s with %+v: %v", tt.id, tt.o, ok)
+		}
+	}
+}
+
+// TestLocalRestart: the hello is restarted from here only where the firmware of this machine is at hand.
+func TestLocalRestart(t *testing.T) {
+	local := Options{Local: func(context.Context, mei.ID) (mei.Link, error) { return nil, mei.ErrNoClient }}
+	for _, tt := range []struct {
+		name, kind string
+		o          Options
+		given      diag.Fact
+		want       bool
+	}{
+		{"the client itself", "automatic", local, known("client.mei", "ok"), true},
+		{"drained, by hand", "manual", local, known("client.mei", "ok"), false},
+		{"no right to ask", "automatic", local, known("client.mei", "denied"), false},
+		{"somebody else's computer", "automatic", Options{}, known("client.mei", "ok"), false},
+	} {
+		w := at(t, tt.o)
+		w.Probes(view(tt.given))
+		if _, ok := w.Action(nil, diag.Remedy{ID: "rm-restart-hello", Kind: tt.kind}); ok != tt.want {
+			t.Errorf("%s: %v", tt.name, ok)
 		}
 	}
 }
