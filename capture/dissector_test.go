@@ -91,6 +91,7 @@ func differ(t *testing.T, theirs, ours []string) {
 
 // TestForeignDissector compares the dissector in tshark with our own scan, hello by hello.
 func TestForeignDissector(t *testing.T) {
+	t.Parallel()
 	tool(t, "tshark")
 	rows, truncated := dissected(t, recordedFile)
 	f, err := OpenFile(recordedFile, nil)
@@ -113,6 +114,7 @@ func TestForeignDissector(t *testing.T) {
 
 // TestForeignDissectorOddities are hellos that something is wrong with, each from a client of its own.
 func TestForeignDissectorOddities(t *testing.T) {
+	t.Parallel()
 	tool(t, "tshark")
 	unknown := append(psk(t, 7), "and more"...)
 	unknown[2] = 9

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -18,6 +21,9 @@ import (
 
 // ErrNotCapture is the cause when a file is neither pcap nor pcapng, compressed or not.
 var ErrNotCapture = errors.New("this is no capture file")
+
+// ErrFolder is the cause when a folder is named where a capture file belongs.
+var ErrFolder = errors.New("this is a folder, not a capture file")
 
 // File is a capture file or stream as a Source: pcap or pcapng, plain, gzip or zstd, told apart by
 // content. Memory stays the same for every size of file.
@@ -38,11 +44,30 @@ type File struct {
 func OpenFile(name string, warn func(text string)) (*File, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, &amt.Error{Op: "open capture", Err: err, Hint: "name a pcap or pcapng file, or - for standard input"}
+		return nil, openError(name, err)
+	}
+	if st, err := f.Stat(); err == nil && st.IsDir() {
+		_ = f.Close()
+		return nil, openError(name, syscall.EISDIR)
 	}
 	s := NewFile(f, name, warn)
 	s.closer = f
 	return s, nil
+}
+
+// openError says why a file cannot be read, and what can be done.
+func openError(name string, err error) error {
+	e := &amt.Error{Op: "open capture", Err: err, Hint: "name a pcap or pcapng file, or - for standard input"}
+	switch {
+	case errors.Is(err, syscall.EISDIR):
+		e.Subject, e.Err = name, ErrFolder
+		e.Hint = "name the capture files in it, such as " + filepath.Join(name, "*.pcapng") + "; those of one recording are read as one"
+	case errors.Is(err, fs.ErrPermission):
+		e.Hint = "read it as its owner or as administrator (recordings are readable by who made them only), or get a copy of your own"
+	case errors.Is(err, fs.ErrNotExist):
+		e.Hint = "look at the spelling and at the folder that you are in; name a pcap or pcapng file, or - for standard input"
+	}
+	return e
 }
 
 // NewFile reads a capture from r; name stands in messages, "-" for standard input.

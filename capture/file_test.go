@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,6 +20,8 @@ import (
 
 	"github.com/google/gopacket/layers"
 	"github.com/klauspost/compress/zstd"
+
+	"amtmedic/amt"
 )
 
 // order is a byte order that can also append.
@@ -438,5 +441,27 @@ func TestOpenFileErrors(t *testing.T) {
 	defer f.Close()
 	if err := f.Run(context.Background(), nil); err == nil {
 		t.Error("a folder was read")
+	}
+}
+
+// TestOpenFileSaysWhatItIs: what cannot be opened is named, with the next step.
+func TestOpenFileSaysWhatItIs(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name, text, hint string
+		cause            error
+	}{
+		{dir, "folder", filepath.Join(dir, "*.pcapng"), ErrFolder},
+		{filepath.Join(dir, "none"), "none", "spelling", fs.ErrNotExist},
+	} {
+		_, err := OpenFile(c.name, nil)
+		var told *amt.Error
+		if !errors.As(err, &told) || !errors.Is(err, c.cause) || !strings.Contains(err.Error(), c.text) || !strings.Contains(told.Hint, c.hint) {
+			t.Errorf("%s: %v, %+v", c.name, err, told)
+		}
+	}
+	var told *amt.Error
+	if err := openError("x", fs.ErrPermission); !errors.As(err, &told) || !strings.Contains(told.Hint, "owner") {
+		t.Errorf("%v", err)
 	}
 }

@@ -116,6 +116,7 @@ func checkJourney(t *testing.T, ops []byte) {
 }
 
 func TestJourneyKeepsTheCount(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(8, 9))
 	for range 3000 {
 		ops := make([]byte, r.IntN(400))

@@ -164,7 +164,7 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 	defer l.countLost()
 	d := delivery{live: l, fn: fn}
 	d.packet.Link = l.link
-	beat, down := time.Now(), false
+	beat, down := time.Now(), outage{}
 	l.waiter.until(beat.Add(time.Second))
 	for {
 		before := d.packet.Number
@@ -183,9 +183,9 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 			if err := fn(&Packet{Time: beat}); err != nil {
 				return err
 			}
-			if down && !l.exists() { // a removal after a "down" is not signalled
-				return liveError(l.name, ErrInterfaceGone)
-			}
+		}
+		if err := l.judge(&down, beat); err != nil {
+			return liveError(l.name, err)
 		}
 		if err := ctx.Err(); err != nil { // behind until: the end of ctx may have come before it
 			return err
@@ -238,13 +238,15 @@ func (l *Live) countLost() {
 
 // wait sleeps until the ring has packets, the capture is stopped, or a second is over, and finds out
 // what it means when the system signals a fault.
-func (l *Live) wait(down *bool) error {
+func (l *Live) wait(down *outage) error {
 	faulty, err := l.waiter.wait(l.ring.ready)
 	if err != nil {
 		return fmt.Errorf("wait for packets: %w", err)
 	}
 	if !faulty {
-		*down = *down && !l.ring.ready()
+		if l.ring.ready() {
+			*down = outage{}
+		}
 		return nil
 	}
 	code, err := unix.GetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_ERROR)
@@ -257,8 +259,34 @@ func (l *Live) wait(down *bool) error {
 	if cause := unix.Errno(code); cause != 0 && cause != unix.ENETDOWN {
 		return fmt.Errorf("wait for packets: %w", cause)
 	}
-	if !*down {
-		*down = true
+	if down.since.IsZero() {
+		down.since = time.Now()
+		l.waiter.until(down.since.Add(downFor))
+	}
+	return nil
+}
+
+// downFor is how long an interface is down before that is told: one that is removed goes down first.
+const downFor = 100 * time.Millisecond
+
+// outage is an interface that is down.
+type outage struct {
+	since time.Time // zero while it is up
+	told  bool
+}
+
+// judge tells of an interface that stays down, or that it is gone: a removal after a "down" is not
+// signalled.
+func (l *Live) judge(down *outage, beat time.Time) error {
+	if down.since.IsZero() || time.Since(down.since) < downFor {
+		return nil
+	}
+	if !l.exists() {
+		return ErrInterfaceGone
+	}
+	if !down.told {
+		down.told = true
+		l.waiter.until(beat.Add(time.Second))
 		l.opt.Warn("interface " + l.name + " is down; the capture goes on when it comes up")
 	}
 	return nil

@@ -103,6 +103,7 @@ func TestRecordedFile(t *testing.T) {
 
 // TestForeignTsharkCounts compares with what another program finds in the same file.
 func TestForeignTsharkCounts(t *testing.T) {
+	t.Parallel()
 	tool(t, "tshark")
 	es, _ := events(t, recordedFile)
 	count := func(kinds ...Kind) (n int) {
@@ -132,30 +133,52 @@ func TestForeignTsharkCounts(t *testing.T) {
 			t.Errorf("%s: %d, tshark counts %d", tt.what, tt.got, want)
 		}
 	}
+	followed := tsharkStreams(t, recordedFile)
 	// every hello against tshark's own reassembly of the stream that its packet belongs to
 	for _, e := range es {
 		if e.Kind != KindHello || e.Hello.Foreign != "" {
 			continue
 		}
-		stream := strings.TrimSpace(output(t, "tshark", "-r", recordedFile, "-Y", fmt.Sprintf("frame.number==%d", e.Packet), "-T", "fields", "-e", "tcp.stream"))
-		if _, err := strconv.Atoi(stream); err != nil {
-			t.Fatalf("packet %d has the stream %q", e.Packet, stream)
-		}
-		raw := output(t, "tshark", "-r", recordedFile, "-q", "-z", "follow,tcp,raw,"+stream)
 		b, err := e.Hello.Append(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var hexed strings.Builder
-		for l := range strings.Lines(raw) {
-			if l = strings.TrimRight(l, "\r\n"); len(l) > 0 && strings.Trim(l, "0123456789abcdef") == "" {
-				hexed.WriteString(l)
-			}
-		}
-		if got := fmt.Sprintf("%x", b); got != hexed.String() {
-			t.Errorf("packet %d: hello %s, tshark's stream has %s", e.Packet, got, hexed.String())
+		if got := fmt.Sprintf("%x", b); got != followed[e.Packet] {
+			t.Errorf("packet %d: hello %s, tshark's stream has %s", e.Packet, got, followed[e.Packet])
 		}
 	}
+}
+
+// tsharkStreams gives what tshark reassembles, in hex, of the stream of each packet with a stream.
+func tsharkStreams(t *testing.T, name string) map[int]string {
+	t.Helper()
+	streams, args, seen := map[int]string{}, []string{"-r", name, "-q"}, map[string]bool{}
+	for row := range strings.Lines(output(t, "tshark", "-r", name, "-Y", "tcp.stream", "-T", "fields", "-e", "frame.number", "-e", "tcp.stream")) {
+		f := strings.Fields(row)
+		n, err := strconv.Atoi(f[0])
+		if err != nil || len(f) != 2 {
+			t.Fatalf("the row %q", row)
+		}
+		stream, _, _ := strings.Cut(f[1], ",")
+		streams[n] = stream
+		if !seen[stream] {
+			seen[stream] = true
+			args = append(args, "-z", "follow,tcp,raw,"+stream)
+		}
+	}
+	bytes := map[string]string{}
+	for _, part := range strings.Split(output(t, "tshark", args...), "Filter: tcp.stream eq ")[1:] {
+		stream, rest, _ := strings.Cut(part, "\n")
+		for l := range strings.Lines(rest) {
+			if l = strings.TrimRight(l, "\r\n"); len(l) > 0 && strings.Trim(l, "0123456789abcdef") == "" {
+				bytes[stream] += l
+			}
+		}
+	}
+	for n, stream := range streams {
+		streams[n] = bytes[stream]
+	}
+	return streams
 }
 
 // TestForeignFormats lets other programs rewrite the recorded file; the events must stay the same.
@@ -280,6 +303,7 @@ func TestForeignCutPackets(t *testing.T) {
 // kind of block, several sections and interfaces) and compares time and lengths of their packets
 // with what tshark reads. All files with AMTMEDIC_LONG, else those with several kinds of blocks.
 func TestForeignPcapngSuite(t *testing.T) {
+	t.Parallel()
 	tool(t, "tshark", "go")
 	dir := strings.TrimSpace(output(t, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/gopacket"))
 	pattern := "test[12]??.pcapng"
@@ -292,6 +316,7 @@ func TestForeignPcapngSuite(t *testing.T) {
 	}
 	for _, name := range files {
 		t.Run(filepath.Join(filepath.Base(filepath.Dir(name)), filepath.Base(name)), func(t *testing.T) {
+			t.Parallel()
 			// tshark shows a custom block as a row of its own, and no time for a simple packet
 			var want []string
 			for row := range strings.Lines(output(t, "tshark", "-r", name, "-T", "fields", "-e", "frame.protocols",

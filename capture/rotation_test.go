@@ -181,6 +181,7 @@ func scanChain(t *testing.T, names ...string) (es []Event) {
 // TestRing records days in which much more passes than the ring holds: the files give the events of
 // the time that they hold, and what is pinned those of the whole time.
 func TestRing(t *testing.T) {
+	t.Parallel()
 	const size = 3 << 20
 	d := &days{script: newScript(t)}
 	for range 270 {
@@ -436,6 +437,7 @@ func TestRingPinsOnlyHellos(t *testing.T) {
 
 // TestRingInterfaces describes an interface that appears later in the files that come then.
 func TestRingInterfaces(t *testing.T) {
+	t.Parallel()
 	base := filepath.Join(t.TempDir(), "case")
 	ring, err := CreateRing(base, RingOptions{Size: MinRing, Every: time.Nanosecond}, RecordedInterface{Name: "eth0", Link: LinkEthernet, Filter: "all"})
 	if err != nil {

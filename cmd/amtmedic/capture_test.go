@@ -118,7 +118,7 @@ func TestCaptureScanFaults(t *testing.T) {
 		{"damaged", []string{write("damaged", append(bytes.Clone(b[:20000]), bytes.Repeat([]byte{0xff}, 5000)...))}, exitUsage, "at byte", true},
 		{"no capture, then a good one", []string{text, recorded}, exitUsage, "no capture file", true},
 		{"a good one, then a missing one", []string{recorded, filepath.Join(dir, "none")}, exitUsage, "none", true},
-		{"a folder", []string{dir, recorded}, exitUsage, "directory", true},
+		{"a folder", []string{dir, recorded}, exitUsage, "this is a folder", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
