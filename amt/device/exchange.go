@@ -160,7 +160,13 @@ func (s *Session) send(ctx context.Context, c call) (r reply, tried bool, err er
 		reused := l.used
 		r, broken := s.exchange(ctx, l, c, auth)
 		if broken == nil {
+			if reused {
+				s.parted = 0
+			}
 			return r, auth != "", nil
+		}
+		if reused && broken.Kind == KindDropped && l.src.n == 0 {
+			s.parted++
 		}
 		s.drop()
 		if !reused || c.once && broken.Sent || broken.Kind != KindDropped || l.src.n > 0 {
@@ -168,6 +174,10 @@ func (s *Session) send(ctx context.Context, c call) (r reply, tried bool, err er
 		}
 	}
 }
+
+// partsAfterAll is how often one after the other a client closes a connection without a word until each
+// request gets one of its own.
+const partsAfterAll = 2
 
 // exchange writes a request and reads its answer on an open connection.
 func (s *Session) exchange(ctx context.Context, l *link, c call, auth string) (r reply, e *Error) {
@@ -194,7 +204,7 @@ func (s *Session) exchange(ctx context.Context, l *link, c call, auth string) (r
 	if err == nil {
 		s.stats.Exchanges++
 		l.used, l.since = true, time.Now()
-		if !stop() || !keep || werr != nil {
+		if !stop() || !keep || werr != nil || s.parted >= partsAfterAll {
 			s.drop()
 		} else {
 			_ = l.SetDeadline(time.Time{})

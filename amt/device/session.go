@@ -77,6 +77,7 @@ type Session struct {
 	chal   *digest.Challenge
 	count  int // how often the challenge's nonce was used
 	known  proof
+	parted int // how often in a row a connection that was to be used again turned out to be closed
 
 	secrets  []string // that were sent, to be taken out of evidence
 	security Security

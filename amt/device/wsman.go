@@ -111,8 +111,20 @@ func (d *wsmanDevice) put(ctx context.Context, class string, n wsman.Node, selec
 // maxPulls bounds a list: no firmware has that many certificates or users.
 const maxPulls = 50
 
-// list reads all instances of a class.
-func (d *wsmanDevice) list(ctx context.Context, class string) ([]wsman.Node, error) {
+// list reads all instances of a class, from the beginning when the connection was lost on the way.
+func (d *wsmanDevice) list(ctx context.Context, class string) (all []wsman.Node, err error) {
+	for range listTries {
+		if all, err = d.listOnce(ctx, class); KindOf(err) != KindDropped || ctx.Err() != nil {
+			break
+		}
+	}
+	return all, err
+}
+
+// listTries is how often a list is begun.
+const listTries = 3
+
+func (d *wsmanDevice) listOnce(ctx context.Context, class string) ([]wsman.Node, error) {
 	r := wsman.Enumerate(class)
 	a, err := d.ask(ctx, r, false)
 	if err != nil {

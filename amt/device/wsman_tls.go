@@ -52,16 +52,20 @@ func (d *wsmanDevice) readSwitches(ctx context.Context) (*store, error) {
 }
 
 func (d *wsmanDevice) readCertificates(ctx context.Context, s *store) error {
-	err := each(ctx, d, wsman.ClassTLSContext, func(n *wsman.Node) (err error) {
-		s.inUse, err = wsman.ContextCertificate(n)
-		return err
-	})
-	if err != nil {
+	if err := d.readContext(ctx, s); err != nil {
 		return err
 	}
 	return each(ctx, d, wsman.ClassCertificate, func(n *wsman.Node) error {
 		v, err := wsman.ReadCertificate(n)
 		s.certs = append(s.certs, v)
+		return err
+	})
+}
+
+// readContext reads which certificate is in use.
+func (d *wsmanDevice) readContext(ctx context.Context, s *store) error {
+	return each(ctx, d, wsman.ClassTLSContext, func(n *wsman.Node) (err error) {
+		s.inUse, err = wsman.ContextCertificate(n)
 		return err
 	})
 }
@@ -368,6 +372,12 @@ func (d *wsmanDevice) use(ctx context.Context, s *store, id string) error {
 	}
 	r := wsman.Create(wsman.ClassTLSContext, fields...)
 	a, err := d.ask(ctx, r, false)
+	if KindOf(err) == KindFault { // the first answer may have been lost: it is there then
+		if now := (&store{}); d.readContext(ctx, now) == nil && now.inUse == id {
+			s.inUse = id
+			return nil
+		}
+	}
 	if err != nil {
 		return err
 	}

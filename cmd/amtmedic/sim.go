@@ -27,6 +27,8 @@ const simHelp = `sim is AMT clients made of software: they say hello, answer at 
 can be provisioned. They are our own reading of what is public: what works with them may fail with
 firmware. A fault is injected with --inject STEP=WHAT[:ARGUMENT][@TIMES]:
     connect, tls, http, ping = refuse, garbage, slow, drop-before, drop-after
+    tls, http                = pieces (byte by byte)
+    http                     = chunked, close (after each answer), stale (nonces for one request)
     CLASS.METHOD or *        = refuse:38, http:500, soap, garbage, cut, slow:3s, drop-before,
                                drop-done, drop-after, missing:ELEMENT
 

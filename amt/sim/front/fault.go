@@ -34,6 +34,16 @@ const (
 	DropSecond Fault = "drop-after"
 )
 
+// Manners of firmware that are no faults, but that not every program bears: an answer byte by byte (at tls:
+// every record so), one in chunks, a connection that is closed in order after each answer, nonces that are
+// good for one request.
+const (
+	Pieces  Fault = "pieces"
+	Chunked Fault = "chunked"
+	Close   Fault = "close"
+	Stale   Fault = "stale"
+)
+
 // slowBy is how late a slow answer comes.
 const slowBy = 5 * time.Second
 
@@ -43,7 +53,7 @@ const nonsense = "\x00\xff\x7famtmedic sim: not what was asked for\r\n\r\n\x00"
 // faultAt does what goes wrong at a step before HTTP; false when the connection is over.
 func (s *Server) faultAt(at Step, conn net.Conn) bool {
 	switch s.opt.Fault(at) {
-	case None, DropSecond:
+	case None, DropSecond, Pieces, Chunked, Close, Stale:
 		return true
 	case Slow:
 		if s.wait(slowBy) {
@@ -95,6 +105,8 @@ func (s *session) broken(w http.ResponseWriter, f Fault) bool {
 	case DropSecond:
 		s.ending.Store(true)
 		return true
+	case Pieces, Chunked, Close, Stale:
+		return true
 	default:
 		s.hijack(w, nil)
 	}
@@ -104,10 +116,10 @@ func (s *session) broken(w http.ResponseWriter, f Fault) bool {
 // ParseFault reads a fault by its word.
 func ParseFault(s string) (Fault, error) {
 	switch f := Fault(s); f {
-	case Refuse, Garbage, Slow, DropFirst, DropSecond:
+	case Refuse, Garbage, Slow, DropFirst, DropSecond, Pieces, Chunked, Close, Stale:
 		return f, nil
 	}
-	return None, fmt.Errorf("%.20q is no fault: refuse, garbage, slow, drop-before or drop-after", s)
+	return None, fmt.Errorf("%.20q is no fault: refuse, garbage, slow, drop-before, drop-after, pieces, chunked, close or stale", s)
 }
 
 // ParseStep reads a step by its word; false for a step that is not of the connection.
@@ -117,4 +129,51 @@ func ParseStep(s string) (Step, bool) {
 		return at, true
 	}
 	return "", false
+}
+
+// bytewise is a connection that writes every byte alone.
+type bytewise struct{ net.Conn }
+
+// Write writes b, byte by byte.
+func (c bytewise) Write(b []byte) (int, error) {
+	for i := range b {
+		if _, err := c.Conn.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(b), nil
+}
+
+// CloseWrite ends this side.
+func (c bytewise) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
+
+// SetLinger says what a close does with what was not sent yet.
+func (c bytewise) SetLinger(sec int) error {
+	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+		return l.SetLinger(sec)
+	}
+	return nil
+}
+
+// inManner writes an answer's body in the manner of a client.
+func inManner(w http.ResponseWriter, f Fault, status int, body []byte) {
+	h := w.Header()
+	if f == Close {
+		h.Set("Connection", "close")
+	}
+	if f == Chunked {
+		h.Del("Content-Length")
+	}
+	w.WriteHeader(status)
+	for f == Chunked && len(body) > 100 {
+		_, _ = w.Write(body[:100])
+		_ = http.NewResponseController(w).Flush()
+		body = body[100:]
+	}
+	_, _ = w.Write(body)
 }

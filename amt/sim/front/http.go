@@ -31,7 +31,8 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Server"] = []string{serverHeader(c.version)}
 	h["Date"] = nil // firmware tells no time here
-	if f := s.opt.Fault(AtHTTP); f != None && !sess.broken(w, f) {
+	how := s.opt.Fault(AtHTTP)
+	if how != None && !sess.broken(w, how) {
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -48,12 +49,16 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		Method: r.Method, Path: r.URL.Path, Header: flat(r.Header), Body: body}
 	if r.Header.Get("Authorization") != "" && !(req.Certificate && c.host.View().State != "post") {
 		var v verdict
-		if req.User, v = c.login.check(r, body, c.host, s.opt.Now()); v != accepted {
+		req.User, v = c.login.check(r, body, c.host, s.opt.Now())
+		if v == accepted && how == Stale && !strings.Contains(r.Header.Get("Authorization"), "nc=00000001") {
+			v = stale
+		}
+		if v != accepted {
 			c.refuseLogIn(w, sess, v)
 			return
 		}
 	}
-	c.reply(w, sess, c.host.Answer(req))
+	c.reply(w, sess, how, c.host.Answer(req))
 }
 
 // refuseLogIn answers a log-in that does not fit.
@@ -92,7 +97,7 @@ func flat(h http.Header) map[string]string {
 }
 
 // reply sends the host's answer and does what comes then.
-func (c *Client) reply(w http.ResponseWriter, sess *session, a Reply) {
+func (c *Client) reply(w http.ResponseWriter, sess *session, how Fault, a Reply) {
 	if a.Delay > 0 && !c.s.wait(a.Delay) {
 		return
 	}
@@ -125,8 +130,7 @@ func (c *Client) reply(w http.ResponseWriter, sess *session, a Reply) {
 		})
 		return
 	}
-	w.WriteHeader(a.Status)
-	_, _ = w.Write(a.Body)
+	inManner(w, how, a.Status, a.Body)
 }
 
 // hijack takes the connection from the HTTP server and ends it: after what say writes without a

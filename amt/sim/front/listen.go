@@ -154,6 +154,9 @@ func (c *Client) serve(raw net.Conn, port uint16) {
 	if !c.s.faultAt(AtConnect, raw) || s.secure && !c.s.faultAt(AtTLS, raw) {
 		return
 	}
+	if s.secure && c.s.opt.Fault(AtTLS) == Pieces {
+		raw = bytewise{raw}
+	}
 	if s.secure {
 		conn, err := c.handshake(c.s.life, raw, v)
 		if err != nil {
@@ -162,6 +165,9 @@ func (c *Client) serve(raw net.Conn, port uint16) {
 			return
 		}
 		s.Conn, s.security = conn, v.TLS
+	}
+	if c.s.opt.Fault(AtHTTP) == Pieces {
+		s.Conn = bytewise{s.Conn}
 	}
 	if !c.enter(s) {
 		_ = s.Conn.Close()
