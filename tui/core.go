@@ -1,9 +1,12 @@
 package tui
 
 import (
+	"time"
+
 	tea "github.com/charmbracelet/bubbletea"
 
 	"amtmedic/tui/page/core"
+	"amtmedic/tui/page/server"
 )
 
 // openCore shows a page of the provisioning core: in the one that is in the stack already, so that
@@ -42,4 +45,38 @@ func (m *model) closeCore() error {
 		return nil
 	}
 	return m.core.Close()
+}
+
+// openServer shows the page on which this machine becomes the setup server. There is one of it for the
+// screen: what runs goes on while other pages are shown.
+func (m *model) openServer() tea.Cmd {
+	if m.serve == nil {
+		m.serve = server.New(m.ctx, m.env, m.o.Serve)
+	}
+	m.show(m.serve)
+	return m.serve.Init()
+}
+
+// serverMsg brings a message of the server to its page, also while another one is shown: then the note
+// says that it has ended.
+func (m *model) serverMsg(msg server.Msg) tea.Cmd {
+	if m.serve == nil {
+		return nil
+	}
+	up := m.serve.Running()
+	cmd := m.serve.Update(msg)
+	if up && !m.serve.Running() && m.top() != m.serve {
+		m.note = "the setup server of this machine has ended; :core says why"
+	}
+	return cmd
+}
+
+// stopTime is how long the end of the screen waits for sessions to come to theirs.
+const stopTime = 12 * time.Second
+
+// closeServer stops a server that was started from this screen, in order.
+func (m *model) closeServer() {
+	if m.serve != nil {
+		m.serve.Close(stopTime)
+	}
 }

@@ -20,6 +20,7 @@ import (
 	"amtmedic/tui/page/provisioning"
 	"amtmedic/tui/page/read"
 	"amtmedic/tui/page/remedy"
+	"amtmedic/tui/page/server"
 	"amtmedic/tui/page/start"
 	"amtmedic/tui/page/tools"
 	"amtmedic/tui/page/verdict"
@@ -50,6 +51,7 @@ type model struct {
 
 	core  *core.Database // nil without one
 	tools *tools.Page    // nil before it was opened
+	serve *server.Page   // nil before it was opened
 
 	follow func(f *feed) tea.Cmd // how a case is followed; tests look by themselves
 	// wait is how the next packets are waited for; tests bring them themselves.
@@ -315,6 +317,8 @@ func (m *model) intent(msg tea.Msg) tea.Cmd {
 		return m.deliver(msg)
 	case tools.Msg:
 		return m.toolsMsg(msg)
+	case server.Msg:
+		return m.serverMsg(msg)
 	case page.Goto:
 		return m.goTo(msg.Name, msg.Arg)
 	case page.Back:
@@ -414,7 +418,7 @@ var places = []struct {
 	name string
 	open bool
 }{{"start", false}, {"practice", false}, {"open", false}, {"walk", true}, {"verdict", true}, {"evidence", true}, {"provisioning", true}, {"wire", true}, {"answer", true}, {"log", true}, {"explain", false}, {"help", false},
-	{"clients", false}, {"queue", false}, {"delayed", false}, {"keys", false}, {"serverlog", false}, {"settings", false},
+	{"clients", false}, {"core", false}, {"queue", false}, {"delayed", false}, {"keys", false}, {"serverlog", false}, {"settings", false},
 	{"tools", false}, {"pairs", false}, {"setupbin", false}, {"usbkey", false}, {"discover", false}, {"thispc", false}, {"certificate", false}}
 
 // goTo opens a page by its name.
@@ -455,6 +459,8 @@ func (m *model) goTo(name, arg string) tea.Cmd {
 		m.help()
 	case "remedy":
 		return m.remedy(arg)
+	case "core":
+		return m.openServer()
 	case "clients", "queue", "delayed", "keys", "serverlog", "settings":
 		return m.openCore(name, arg)
 	default:

@@ -19,6 +19,7 @@ import (
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/page"
 	"amtmedic/tui/page/core"
+	"amtmedic/tui/page/server"
 	"amtmedic/tui/page/tools"
 	wirepage "amtmedic/tui/page/wire"
 	"amtmedic/tui/theme"
@@ -61,6 +62,8 @@ type Options struct {
 	// Core is the database of a provisioning core, for its pages; nil when there are none here. The
 	// screen closes it.
 	Core *core.Database
+	// Serve starts the setup server on this machine; nil when none can be started from here.
+	Serve *server.Control
 	// Tools is where the tools work; nil is this machine.
 	Tools *tools.World
 	// Title names a check, cause or symptom in a few words; Explain gives its offline page.
@@ -122,6 +125,7 @@ func Run(ctx context.Context, o Options) error {
 	_, err = p.Run()
 	cause := context.Cause(ctx)
 	stop()
+	m.closeServer()
 	o.Tools.Wait(partingTime)
 	if cerr := errors.Join(m.leave(), m.closeCore()); err == nil {
 		err = cerr

@@ -101,7 +101,7 @@ func flagValues(name string) []string {
 	case "theme":
 		return theme.Words()
 	case "fault":
-		out := []string{"none"}
+		out := []string{lab.None, lab.NonePKI}
 		for _, f := range lab.List() {
 			out = append(out, f.ID)
 		}
@@ -198,6 +198,11 @@ var examples = map[string][]string{
 	"discover":            {"amtmedic discover", "amtmedic discover 10.1.0.0/24", "amtmedic discover pc17.corp.example 10.1.4.1-10.1.7.254 --rate 200 --resume found.state", "amtmedic discover 10.1.0.0/16 --csv > amt.csv"},
 	"discover import":     {"amtmedic discover import names.csv"},
 	"serve":               {"amtmedic serve", "amtmedic serve --listen :9971 --db /var/lib/amtmedic/core.db", "amtmedic serve --config /etc/amtmedic/serve.conf"},
+	"db check":            {"amtmedic db check", "amtmedic db check --db /var/lib/amtmedic/core.db --json"},
+	"db rotate-key":       {"amtmedic db rotate-key", "amtmedic db rotate-key --to passphrase", "amtmedic db rotate-key --new-key-file /etc/amtmedic/core.key"},
+	"db rotate-data-key":  {"amtmedic db rotate-data-key --db postgres://core@db/intelamt --key-file core.key"},
+	"db export":           {"amtmedic db export monday.age", "amtmedic db export monday.age --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kudpsd5lqxn8mef"},
+	"db import":           {"amtmedic db import monday.age --preview --db new.db", "amtmedic db import monday.age --identity key.txt --db postgres://core@db/intelamt --key-file core.key"},
 	"service install":     {"amtmedic service install -- --config /etc/amtmedic/serve.conf"},
 	"service print":       {"amtmedic service print -- --listen :9971 > amtmedic.service"},
 	"service status":      {"amtmedic service status"},

@@ -99,7 +99,7 @@ func runScreen(e *env, args []string) (int, error) {
 	first := startPage()
 	database := here.core()
 	first.Core = database != nil
-	return end(show(e, look, tui.Options{Start: first, Core: database, Tools: here.tools(), Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
+	return end(show(e, look, tui.Options{Start: first, Core: database, Serve: here.serveControl(e), Tools: here.tools(), Open: func(ctx context.Context, c tui.Choice) (flow.Walker, func() error, error) {
 		return openChoice(ctx, c, here, *seed, *look.readOnly)
 	}}))
 }

@@ -53,13 +53,11 @@ func (p *Page) askImport() *ask {
 
 // keyFile is what a file of keys holds, and what its import would do.
 type keyFile struct {
-	path      string
-	rows      []keys.Row
-	problems  []amt.Problem
-	fresh     int // pairs that the map lacks
-	same      int // pairs that stand in it as they are
-	replaced  []string
-	conflicts []string
+	path     string
+	rows     []keys.Row
+	problems []amt.Problem
+	pairs    []store.Pair
+	plan     store.KeyPlan
 }
 
 // readKeys reads a file of keys.
@@ -95,6 +93,9 @@ func readKeys(path string) (*keyFile, error) {
 		}
 		return nil, &amt.Error{Op: "read key file", Subject: path, Err: errors.New(why)}
 	}
+	for _, r := range found.rows {
+		found.pairs = append(found.pairs, store.Pair{ID: r.ID, PID: r.PID, PPS: r.PPS, CurrentPassword: r.CurrentPassword, AdminPassword: r.AdminPassword, Used: r.Used})
+	}
 	return found, nil
 }
 
@@ -107,43 +108,19 @@ func words(p amt.Problem) string {
 }
 
 // compare says what the import would do to the map.
-func (f *keyFile) compare(ctx context.Context, st *store.Store) error {
-	byPID, byID := map[amt.PID]store.Pair{}, map[int64]amt.PID{}
-	for p, err := range st.Keys(ctx) {
-		if err != nil {
-			return err
-		}
-		byPID[p.PID], byID[p.ID] = p, p.PID
-	}
-	for _, r := range f.rows {
-		old, known := byPID[r.PID]
-		other, taken := byID[r.ID]
-		switch {
-		case known && r.ID != 0 && r.ID != old.ID:
-			f.conflicts = append(f.conflicts, fmt.Sprintf("PID %s stands in the map under id %d, in the file under %d", r.PID.Dashed(), old.ID, r.ID))
-		case known && !old.PPS.Equal(r.PPS):
-			f.replaced = append(f.replaced, fmt.Sprintf("PID %s gets another PPS", r.PID.Dashed()))
-		case known && old.Used == r.Used && old.CurrentPassword.Equal(r.CurrentPassword) && old.AdminPassword.Equal(r.AdminPassword):
-			f.same++
-		case known:
-			f.replaced = append(f.replaced, fmt.Sprintf("PID %s keeps its PPS; passwords or the used mark change", r.PID.Dashed()))
-		case taken && r.ID != 0:
-			f.replaced = append(f.replaced, fmt.Sprintf("id %d: PID %s gives way to %s", r.ID, other.Dashed(), r.PID.Dashed()))
-		default:
-			f.fresh++
-		}
-	}
-	return nil
+func (f *keyFile) compare(ctx context.Context, st *store.Store) (err error) {
+	f.plan, err = store.PlanKeys(ctx, st, f.pairs)
+	return err
 }
 
 // askImportOf shows what the import of a file would do.
 func (p *Page) askImportOf(f *keyFile) *ask {
 	rows := []askRow{
 		{"file", f.path},
-		{"new", thousands(f.fresh) + " pairs"},
-		{"the same", thousands(f.same) + " pairs stand in the map as they are"},
-		{"replaces", thousands(len(f.replaced)) + " rows"},
-		{"conflicts", thousands(len(f.conflicts)) + " pairs are left out, because their PID has another id"},
+		{"new", thousands(f.plan.New) + " pairs"},
+		{"the same", thousands(f.plan.Same) + " pairs stand in the map as they are"},
+		{"replaces", thousands(len(f.plan.Changes)) + " rows"},
+		{"conflicts", thousands(len(f.plan.Conflicts)) + " pairs are left out, because their PID has another id"},
 		{"unfit", thousands(len(f.problems)) + " lines are left out"},
 		{"changes", "csti_pid_map; delayed clients that wait for one of the keys go to the queue at once"},
 		{"undo", "none for rows that are replaced; the map before: amtmedic keys export --out FILE.csv"},
@@ -159,8 +136,15 @@ func (p *Page) askImportOf(f *keyFile) *ask {
 			rows = append(rows, askRow{"", thousands(more) + " more"})
 		}
 	}
-	list("replaced", f.replaced)
-	list("conflict", f.conflicts)
+	var replaced, conflicts []string
+	for _, c := range f.plan.Changes {
+		replaced = append(replaced, fmt.Sprintf("id %d: %s", c.ID, c))
+	}
+	for _, c := range f.plan.Conflicts {
+		conflicts = append(conflicts, fmt.Sprintf("%s, in the file under %d", c, c.ID))
+	}
+	list("replaced", replaced)
+	list("conflict", conflicts)
 	var unfit []string
 	for _, x := range f.problems {
 		unfit = append(unfit, words(x))
@@ -170,13 +154,9 @@ func (p *Page) askImportOf(f *keyFile) *ask {
 }
 
 func (p *Page) importKeys(ctx context.Context, f *keyFile) reply {
-	pairs := make([]store.Pair, len(f.rows))
-	for i, r := range f.rows {
-		pairs[i] = store.Pair{ID: r.ID, PID: r.PID, PPS: r.PPS, CurrentPassword: r.CurrentPassword, AdminPassword: r.AdminPassword, Used: r.Used}
-	}
 	var sum store.KeyImport
 	err := p.db.change(ctx, func(ctx context.Context, st *store.Store) (err error) {
-		sum, err = st.ImportKeys(ctx, pairs)
+		sum, err = st.ImportKeys(ctx, f.pairs)
 		return err
 	})
 	done := fmt.Sprintf("%s imported, %s conflicts", thousands(sum.Imported), thousands(len(sum.Conflicts)))

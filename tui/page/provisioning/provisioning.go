@@ -90,7 +90,7 @@ func (p *Page) View() []string {
 	g := p.env.Snap.Provisioning
 	if g == nil {
 		return text.Block(append([]string{"", "   Nothing is being provisioned in this case."},
-			indent(text.Wrap("When the road is open behind a repair, the core's work on this client stands here, step by step.", p.w-6))...), p.w, p.h)
+			indent(text.Wrap("When the road is open behind a repair, the core's work on this client stands here, step by step. Where no setup server is there to do it, this machine can be one: :core shows what would start, and asks first.", p.w-6))...), p.w, p.h)
 	}
 	lines := p.head(g)
 	room := p.h - len(lines) - len(p.tail(g)) - 2
