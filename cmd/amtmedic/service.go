@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/kardianos/service"
 
@@ -94,11 +95,17 @@ func runServiceInstall(e *env, args []string) (int, error) {
 	if err := agreeLocal(e, *yes); err != nil {
 		return exitFound, err
 	}
+	if err := ownFolder(serviceDir(), *user); err != nil {
+		return exitFound, serviceError("make the folder of", err)
+	}
 	if err := s.Install(); err != nil {
 		return exitFound, serviceError("install", err)
 	}
 	if err := s.Start(); err != nil {
-		return exitFound, serviceError("start", err)
+		return exitFound, &amt.Error{Op: "start the service", Subject: serviceName, Err: err, Hint: startHint()}
+	}
+	if !stays(e, s) {
+		return exitFound, &amt.Error{Op: "start the service", Subject: serviceName, Err: errors.New("it ended at once"), Hint: startHint()}
 	}
 	_, err = fmt.Fprintln(e.stdout, "installed and started")
 	return exitOK, err
@@ -147,6 +154,11 @@ func runServiceUninstall(e *env, args []string) (int, error) {
 		return exitFound, err
 	}
 	_ = s.Stop() // it may not run
+	for end := time.Now().Add(stopLimit + 5*time.Second); time.Now().Before(end) && e.ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		if state, err := s.Status(); err != nil || state != service.StatusRunning {
+			break // Windows only asks it to stop
+		}
+	}
 	if err := s.Uninstall(); err != nil {
 		return exitFound, serviceError("uninstall", err)
 	}
@@ -160,6 +172,24 @@ func serviceError(op string, err error) error {
 		hint = "it needs a prompt that was started as administrator"
 	}
 	return &amt.Error{Op: op + " the service", Subject: serviceName, Err: err, Hint: hint}
+}
+
+// stays reports whether a service that was started runs still, after the time in which most mistakes show.
+func stays(e *env, s service.Service) bool {
+	for end := time.Now().Add(startLook + time.Second); time.Now().Before(end) && e.ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		if state, err := s.Status(); err == nil && state == service.StatusStopped {
+			return false
+		}
+	}
+	return true
+}
+
+// startHint says where to look when an installed service does not start.
+func startHint() string {
+	if runtime.GOOS == "windows" {
+		return "it is installed; the event log (source amtmedic) and " + filepath.Join(serviceDir(), "serve.log") + " tell why it does not start; \"net start amtmedic\" tries again"
+	}
+	return "it is installed; \"journalctl -u amtmedic\" tells why it does not start; \"systemctl start amtmedic\" tries again"
 }
 
 // serviceUnit is the service that runs serve.
@@ -189,7 +219,7 @@ func newUnit(args []string, user string) (serviceUnit, error) {
 		return u, err
 	}
 	u.see(u.program, "the program")
-	for _, name := range []string{"db", "config", "key-file", "provisioning-cert", "script", "web-cert", "web-key", "log"} {
+	for _, name := range []string{"db", "config", "key-file", "provisioning-cert", "script", "web-cert", "web-key", "web-client-ca", "log"} {
 		f := fs.Lookup(name)
 		if v := f.Value.String(); v != "" && !strings.Contains(v, "://") {
 			if v, err = filepath.Abs(v); err == nil {
@@ -259,8 +289,18 @@ func (u serviceUnit) service() (service.Service, error) {
 	if u.user == "" && runtime.GOOS == "windows" {
 		c.UserName = `NT AUTHORITY\LocalService`
 	}
-	return service.New(&underManager{}, c)
+	return service.New(installed{}, c)
 }
+
+// installed stands for the program towards the library, which only installs, starts, stops and removes: how
+// serve runs under a manager is told in managed.
+type installed struct{}
+
+// Start does nothing.
+func (installed) Start(service.Service) error { return nil }
+
+// Stop does nothing.
+func (installed) Stop(service.Service) error { return nil }
 
 // text is the unit of systemd.
 func (u serviceUnit) text() string {

@@ -2,67 +2,48 @@ package main
 
 import (
 	"context"
-	"os"
-	"runtime"
 	"time"
-
-	"github.com/kardianos/service"
 )
 
-// underManager is serve as the manager of services of Windows runs it.
-type underManager struct {
-	start func(ctx context.Context)
-	stop  context.CancelFunc
-	over  chan struct{}
+// stopLimit is how long the manager of services waits for the orderly end of serve.
+const stopLimit = 15 * time.Second
+
+// startLook is how long a service may fail before the manager is told that it runs: a port that is taken,
+// or a database that cannot be opened, is then a start that failed.
+const startLook = time.Second
+
+// background is serve while a manager of services runs it.
+type background struct {
+	stop context.CancelFunc
+	over chan struct{} // closed when it ended
+	code int           // after over
+	err  error         // after over
 }
 
-// Start begins; the manager wants an answer soon.
-func (m *underManager) Start(service.Service) error {
-	if m.start == nil {
-		return nil
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	m.stop, m.over = cancel, make(chan struct{})
+// inBackground begins. What it prints for people goes nowhere; the error is for the caller to tell.
+func inBackground(e *env, run func(*env) (int, error)) *background {
+	b := &background{over: make(chan struct{})}
+	own := *e
+	own.ctx, b.stop = context.WithCancel(context.WithoutCancel(e.ctx))
 	go func() {
-		defer close(m.over)
-		m.start(ctx)
+		defer close(b.over)
+		b.code, b.err = run(&own)
 	}()
-	return nil
+	return b
 }
 
-// Stop ends in order.
-func (m *underManager) Stop(service.Service) error {
-	if m.stop == nil {
-		return nil
-	}
-	m.stop()
+// ended waits, and reports whether it ended meanwhile.
+func (b *background) ended(within time.Duration) bool {
+	t := time.NewTimer(within)
+	defer t.Stop()
 	select {
-	case <-m.over:
-	case <-time.After(15 * time.Second):
+	case <-b.over:
+	case <-t.C:
 	}
-	return nil
-}
-
-// managed runs serve under the manager of services where Windows started it so; else it runs it as it is.
-func managed(e *env, run func(*env) (int, error)) (code int, err error) {
-	if runtime.GOOS != "windows" || service.Interactive() {
-		return run(e)
+	select { // both may have come
+	case <-b.over:
+		return true
+	default:
+		return false
 	}
-	m := &underManager{}
-	s, err := service.New(m, &service.Config{Name: serviceName})
-	if err != nil {
-		return exitFound, err
-	}
-	m.start = func(ctx context.Context) {
-		own := *e
-		own.ctx = ctx
-		code, err = run(&own)
-		if ctx.Err() == nil {
-			os.Exit(report(&own, code, err)) // it ended by itself: the manager sees that, and may start it again
-		}
-	}
-	if runErr := s.Run(); runErr != nil {
-		return exitFound, runErr
-	}
-	return code, err
 }
