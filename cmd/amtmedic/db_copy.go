@@ -235,27 +235,22 @@ func (f *importFlags) run(e *env) (int, error) {
 		}
 		defer func() { _ = st.Close() }()
 	}
-	plan, err := store.PlanCopy(e.ctx, st, f.open, f.key)
-	if err != nil {
+	if plan, err := f.plan(e, st); err != nil {
 		return f.refused(e, plan, err)
-	}
-	if *f.preview {
+	} else if *f.preview {
 		return f.report(e, plan, false)
-	}
-	if !*f.yes {
-		if _, err := f.print(e.stderr, plan); err != nil {
-			return exitFound, err
-		}
 	}
 	if err := agreeLocal(e, *f.yes); err != nil {
 		return exitFound, err
 	}
+	var err error
 	if st == nil { // nobody made it meanwhile, or somebody did: the import looks again
 		if st, err = f.db.open(e); err != nil {
 			return exitFound, err
 		}
 		defer func() { _ = st.Close() }()
 	}
+	var plan store.CopyPlan
 	err = audited(e, st, "import database", plain(f.file), func() (err error) {
 		plan, err = st.ImportCopy(e.ctx, f.open, f.key, progressLines(e, "rows"))
 		return err
@@ -264,6 +259,19 @@ func (f *importFlags) run(e *env) (int, error) {
 		return f.refused(e, plan, err)
 	}
 	return f.report(e, plan, true)
+}
+
+// plan shows what an import would do to the one who is asked. Where nobody is, the import makes its own
+// plan; but a database is not made for a copy that cannot be read.
+func (f *importFlags) plan(e *env, st *store.Store) (store.CopyPlan, error) {
+	if *f.yes && !*f.preview && st != nil {
+		return store.CopyPlan{}, nil
+	}
+	plan, err := store.PlanCopy(e.ctx, st, f.open, f.key)
+	if err == nil && !*f.yes && !*f.preview {
+		_, err = f.print(e.stderr, plan)
+	}
+	return plan, err
 }
 
 // refused tells why a copy cannot be read, and where.
