@@ -22,6 +22,10 @@ type keyImport struct {
 	Problems  []amt.Problem `json:"problems"`
 	Promoted  int           `json:"promoted"` // delayed clients that waited for one of the keys
 	Taken     []amt.Problem `json:"taken"`    // the conflicts, in words
+	New       int           `json:"new"`      // rows that the map did not have
+	Same      int           `json:"same"`     // rows that it had as they are
+	Replaced  int           `json:"replaced"` // rows that it had otherwise
+	Changes   []amt.Problem `json:"changes"`  // those, in words
 }
 
 func runKeysImport(e *env, args []string) (int, error) {
@@ -46,11 +50,15 @@ func runKeysImport(e *env, args []string) (int, error) {
 	}
 	if len(rows) == 0 && !slices.ContainsFunc(problems, func(p amt.Problem) bool { return p.Code != keys.CodeLine }) {
 		// no line of it is one of a key file: the database is not touched for it
-		_, err := reportKeyImport(e, store.KeyImport{}, problems, *asJSON)
+		_, err := reportKeyImport(e, store.KeyPlan{}, store.KeyImport{}, problems, *asJSON)
 		return exitUsage, err
 	}
+	pairs := make([]store.Pair, len(rows))
+	for i, r := range rows {
+		pairs[i] = store.Pair{ID: r.ID, PID: r.PID, PPS: r.PPS, CurrentPassword: r.CurrentPassword, AdminPassword: r.AdminPassword, Used: r.Used}
+	}
 	if *preview && db.missing() { // it would be made
-		return previewKeys(e, nil, rows, problems, *asJSON)
+		return previewKeys(e, nil, pairs, problems, *asJSON)
 	}
 	st, err := db.open(e)
 	if err != nil {
@@ -58,17 +66,17 @@ func runKeysImport(e *env, args []string) (int, error) {
 	}
 	defer func() { _ = st.Close() }()
 	if *preview {
-		return previewKeys(e, st, rows, problems, *asJSON)
+		return previewKeys(e, st, pairs, problems, *asJSON)
 	}
-	pairs := make([]store.Pair, len(rows))
-	for i, r := range rows {
-		pairs[i] = store.Pair{ID: r.ID, PID: r.PID, PPS: r.PPS, CurrentPassword: r.CurrentPassword, AdminPassword: r.AdminPassword, Used: r.Used}
+	plan, err := store.PlanKeys(e.ctx, st, pairs)
+	if err != nil {
+		return exitFound, err
 	}
 	sum, err := st.ImportKeys(e.ctx, pairs)
 	if err != nil {
 		return exitFound, err
 	}
-	return reportKeyImport(e, sum, problems, *asJSON)
+	return reportKeyImport(e, plan, sum, problems, *asJSON)
 }
 
 // readPairFile reads a setup.bin, a key file or a list in plain text.
@@ -112,40 +120,13 @@ type keyPreview struct {
 	Taken     []amt.Problem `json:"taken"`   // the conflicts, in words
 }
 
-// previewKeys compares rows with the map; st is nil for an empty one.
-func previewKeys(e *env, st *store.Store, rows []keys.Row, problems []amt.Problem, asJSON bool) (int, error) {
-	byPID, byID := map[amt.PID]store.Pair{}, map[int64]amt.PID{}
-	if st != nil {
-		for p, err := range st.Keys(e.ctx) {
-			if err != nil {
-				return exitFound, &amt.Error{Op: "read keys", Subject: st.Path(), Err: err}
-			}
-			byPID[p.PID], byID[p.ID] = p, p.PID
-		}
+// previewKeys compares pairs with the map; st is nil for an empty one.
+func previewKeys(e *env, st *store.Store, pairs []store.Pair, problems []amt.Problem, asJSON bool) (int, error) {
+	plan, err := store.PlanKeys(e.ctx, st, pairs)
+	if err != nil {
+		return exitFound, err
 	}
-	out := keyPreview{Problems: problems, Changes: []amt.Problem{}, Taken: []amt.Problem{}}
-	for _, r := range rows {
-		old, known := byPID[r.PID]
-		other, idTaken := byID[r.ID]
-		switch {
-		case known && r.ID != 0 && r.ID != old.ID:
-			out.Conflicts++
-			out.Taken = append(out.Taken, amt.In(fmt.Sprintf("id %d", r.ID), "pid-taken", "PID %s stands in the map under id %d", r.PID.Dashed(), old.ID))
-		case known && old.PPS.Equal(r.PPS) && old.CurrentPassword.Equal(r.CurrentPassword) && old.AdminPassword.Equal(r.AdminPassword) && old.Used == r.Used:
-			out.Same++
-		case known && !old.PPS.Equal(r.PPS):
-			out.Replaced++
-			out.Changes = append(out.Changes, amt.In(fmt.Sprintf("id %d", old.ID), "pps-changes", "PID %s gets another PPS", r.PID.Dashed()))
-		case known:
-			out.Replaced++
-			out.Changes = append(out.Changes, amt.In(fmt.Sprintf("id %d", old.ID), "row-changes", "PID %s keeps its PPS; passwords or the used mark change", r.PID.Dashed()))
-		case idTaken && r.ID != 0:
-			out.Replaced++
-			out.Changes = append(out.Changes, amt.In(fmt.Sprintf("id %d", r.ID), "pid-changes", "PID %s gives way to %s", other.Dashed(), r.PID.Dashed()))
-		default:
-			out.New++
-		}
-	}
+	out := keyPreview{New: plan.New, Same: plan.Same, Replaced: len(plan.Changes), Conflicts: len(plan.Conflicts), Problems: problems, Changes: changeWords(plan.Changes), Taken: takenWords(plan.Conflicts)}
 	code := exitOK
 	if len(out.Problems) > 0 || out.Conflicts > 0 {
 		code = exitFound
@@ -153,18 +134,35 @@ func previewKeys(e *env, st *store.Store, rows []keys.Row, problems []amt.Proble
 	if asJSON {
 		return code, writeJSON(e.stdout, out)
 	}
-	_, err := fmt.Fprintf(e.stdout, "nothing was written; new %d, same %d, replaced %d, conflicts %d, problems %d\n", out.New, out.Same, out.Replaced, out.Conflicts, len(out.Problems))
+	_, err = fmt.Fprintf(e.stdout, "nothing was written; new %d, same %d, replaced %d, conflicts %d, problems %d\n", out.New, out.Same, out.Replaced, out.Conflicts, len(out.Problems))
 	printProblems(e.stdout, "  change", out.Changes)
 	printProblems(e.stdout, "  conflict", out.Taken)
 	printProblems(e.stdout, "  problem", out.Problems)
 	return code, err
 }
 
-func reportKeyImport(e *env, sum store.KeyImport, problems []amt.Problem, asJSON bool) (int, error) {
-	out := keyImport{Imported: sum.Imported, Conflicts: len(sum.Conflicts), Problems: problems, Promoted: sum.Promoted, Taken: []amt.Problem{}}
-	for _, c := range sum.Conflicts {
-		out.Taken = append(out.Taken, amt.In(fmt.Sprintf("id %d", c.ID), "pid-taken", "PID %s stands in the map under id %d", c.PID.Dashed(), c.Taken))
+// changeWords says what is replaced.
+func changeWords(changes []store.PairChange) []amt.Problem {
+	out := []amt.Problem{}
+	for _, c := range changes {
+		out = append(out, amt.In(fmt.Sprintf("id %d", c.ID), c.Code(), "%s", c.String()))
 	}
+	return out
+}
+
+// takenWords says what is left out.
+func takenWords(conflicts []store.KeyConflict) []amt.Problem {
+	out := []amt.Problem{}
+	for _, c := range conflicts {
+		out = append(out, amt.In(fmt.Sprintf("id %d", c.ID), "pid-taken", "%s", c.String()))
+	}
+	return out
+}
+
+// reportKeyImport says what an import did, and what of it was a repeat of what the map had.
+func reportKeyImport(e *env, plan store.KeyPlan, sum store.KeyImport, problems []amt.Problem, asJSON bool) (int, error) {
+	out := keyImport{Imported: sum.Imported, Conflicts: len(sum.Conflicts), Problems: problems, Promoted: sum.Promoted, Taken: takenWords(sum.Conflicts),
+		New: plan.New, Same: plan.Same, Replaced: len(plan.Changes), Changes: changeWords(plan.Changes)}
 	code := exitOK
 	if len(out.Problems) > 0 || out.Conflicts > 0 {
 		code = exitFound
@@ -173,6 +171,10 @@ func reportKeyImport(e *env, sum store.KeyImport, problems []amt.Problem, asJSON
 		return code, writeJSON(e.stdout, out)
 	}
 	_, err := fmt.Fprintf(e.stdout, "imported %d, conflicts %d, problems %d\n", out.Imported, out.Conflicts, len(out.Problems))
+	if out.Same+out.Replaced > 0 {
+		fmt.Fprintf(e.stdout, "of them new %d, same as before %d, replaced %d\n", out.New, out.Same, out.Replaced)
+	}
+	printProblems(e.stdout, "  change", out.Changes)
 	printProblems(e.stdout, "  conflict", out.Taken)
 	printProblems(e.stdout, "  problem", out.Problems)
 	if out.Promoted > 0 {
