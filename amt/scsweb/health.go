@@ -20,6 +20,7 @@ type health struct {
 	at       time.Time
 	problems []amt.Problem
 	tlsMode  string
+	servers  serverCount
 	told     string // the code of the problem that the log knows of
 }
 
@@ -34,7 +35,14 @@ type healthBody struct {
 	Status   string        `json:"status" enum:"ok,degraded"`
 	HTTPS    bool          `json:"https" doc:"whether this service speaks https"`
 	TLSMode  string        `json:"tls_mode" doc:"TLS of AMT management: off, server, mutual; https has to be exactly where it is not off. Empty while the database is away"`
+	Servers  serverCount   `json:"servers" doc:"the servers that work on the database, this one included"`
 	Problems []amt.Problem `json:"problems"`
+}
+
+// serverCount is how many servers work on a database; anybody may know it.
+type serverCount struct {
+	Alive  int `json:"alive" doc:"that were seen within their lease"`
+	Silent int `json:"silent" doc:"that fell silent without a farewell in the last day"`
 }
 
 func (s *Server) registerHealth(api huma.API) {
@@ -44,10 +52,11 @@ func (s *Server) registerHealth(api huma.API) {
 			Body   healthBody
 		}, error) {
 			problems, mode := s.look(ctx)
+			servers := s.counted()
 			out := &struct {
 				Status int
 				Body   healthBody
-			}{http.StatusOK, healthBody{"ok", s.HTTPS(), mode, problems}}
+			}{http.StatusOK, healthBody{"ok", s.HTTPS(), mode, servers, problems}}
 			if len(out.Body.Problems) > 0 {
 				out.Status, out.Body.Status = http.StatusServiceUnavailable, "degraded"
 			}
@@ -71,10 +80,34 @@ func (s *Server) look(ctx context.Context) (found []amt.Problem, tlsMode string)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTime)
 		defer cancel()
 		s.health.problems, s.health.tlsMode = s.problems(ctx)
+		s.health.servers = s.servers(ctx)
 		s.health.at = now
 		s.tellHealth(s.health.problems)
 	}
 	return s.health.problems, s.health.tlsMode
+}
+
+// counted gives the servers that the last look saw.
+func (s *Server) counted() serverCount {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	return s.health.servers
+}
+
+// servers counts the servers of the database; none while it is away.
+func (s *Server) servers(ctx context.Context) (n serverCount) {
+	all, err := s.st.Servers(ctx)
+	if err != nil {
+		return n
+	}
+	for _, r := range all {
+		if r.Alive {
+			n.Alive++
+		} else {
+			n.Silent++
+		}
+	}
+	return n
 }
 
 // tellHealth writes a line when a problem begins or ends.

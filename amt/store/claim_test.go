@@ -1,13 +1,17 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/store/pgtest"
 )
 
 // A claim whose answer was lost leaves an entry that its worker does not know of: the worker's renewals
@@ -46,7 +50,7 @@ func TestLateHello(t *testing.T) {
 		}
 		return r.out
 	}
-	now = now.Add(time.Second)
+	now = now.Add(time.Second / 2)
 	if out := note(2 * time.Second); out.Action != Late || stateOf(t, s, j.UUID).State != Provisioned {
 		t.Errorf("a late hello: %+v, the client is %s", out, stateOf(t, s, j.UUID).State)
 	}
@@ -194,6 +198,37 @@ func postgresKeyMissed(t *testing.T) {
 	if n, err := s.PromoteKeyed(t.Context()); n != 0 || err != nil {
 		t.Errorf("promoted %d again, %v", n, err)
 	}
+}
+
+// A server is cut off in the middle of a transaction: the database does not keep its locks for hours.
+func postgresHeldLocks(t *testing.T) {
+	relay := pgtest.NewRelay(t, server.Port)
+	target, key := server.URL(server.Database(t)), filepath.Join(t.TempDir(), "k")
+	one := openClocked(t, target, key, 0)
+	cut := openClocked(t, strings.Replace(target, server.Port, relay.Port, 1), key, 0)
+	h := Hello{Version: 3, UUID: amt.UUID{5}}
+	record(t, one, h)
+	locked := make(chan struct{})
+	go func() {
+		_ = cut.write(context.Background(), func(t *tx) error {
+			err := t.exec(`UPDATE csti_amts SET changed_us=1 WHERE uuid=?`, h.UUID.String())
+			relay.Hold()
+			close(locked)
+			return errors.Join(err, t.exec(`UPDATE csti_amts SET changed_us=2 WHERE uuid=?`, h.UUID.String()))
+		})
+	}()
+	<-locked
+	begin := time.Now()
+	for end := begin.Add(lockTime + 60*time.Second); ; {
+		if jobs, err := one.Claim(t.Context(), "w", 1, time.Minute); err != nil || len(jobs) == 1 {
+			t.Logf("claimed after %v: %v", time.Since(begin), err)
+			break
+		} else if time.Now().After(end) {
+			t.Fatal("a server that is cut off keeps its locks")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	relay.Reset()
 }
 
 // Servers that start at the same moment on an empty database all come up, with the same key.

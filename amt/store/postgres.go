@@ -126,6 +126,10 @@ func openPostgres(ctx context.Context, target string, o Options, write bool) (*S
 	return s, nil
 }
 
+// lockTime is how long the database keeps the locks of a transaction whose program is silent. Ours never are:
+// one that is was cut off, and would keep other servers from its clients until its connection is given up.
+const lockTime = 10 * time.Second
+
 // prefer completes what a URL leaves open. Of several hosts the one is taken that can be written to,
 // whatever the URL says: the others are its standbys.
 func prefer(cfg *pgx.ConnConfig) {
@@ -141,6 +145,7 @@ func prefer(cfg *pgx.ConnConfig) {
 	dial := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	cfg.DialFunc = dial.DialContext
 	cfg.RuntimeParams["application_name"] = "amtmedic"
+	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = strconv.FormatInt(lockTime.Milliseconds(), 10)
 }
 
 // several reports whether a URL names several servers: without TLS, or with an address of each family,

@@ -46,6 +46,7 @@ func TestOnPostgres(t *testing.T) {
 	t.Run("open together", postgresOpenTogether)
 	if os.Getenv("AMTMEDIC_LONG") == "1" {
 		t.Run("restart", postgresRestart)
+		t.Run("held locks", postgresHeldLocks)
 	}
 	t.Run("psql", postgresPSQL)
 }

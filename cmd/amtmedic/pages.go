@@ -205,6 +205,7 @@ var examples = map[string][]string{
 	"db import":           {"amtmedic db import monday.age --preview --db new.db", "amtmedic db import monday.age --identity key.txt --db postgres://core@db/intelamt --key-file core.key"},
 	"service install":     {"amtmedic service install -- --config /etc/amtmedic/serve.conf"},
 	"service print":       {"amtmedic service print -- --listen :9971 > amtmedic.service"},
+	"service servers":     {"amtmedic service servers --db postgres://core@db/intelamt"},
 	"service status":      {"amtmedic service status"},
 	"service uninstall":   {"amtmedic service uninstall"},
 	"web audit list":      {"amtmedic web audit list --limit 20"},

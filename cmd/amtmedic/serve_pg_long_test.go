@@ -80,7 +80,7 @@ func TestServePostgresRestarted(t *testing.T) {
 	acked := stop()
 	f.provisioned(s)
 	f.kept(acked)
-	if n := strings.Count(f.logs(), `"msg":"hello was not kept`); n > 2*4 {
+	if n := strings.Count(f.logs(), `"what":"hello was not kept`); n > 2*4 {
 		t.Errorf("%d lines tell of hellos that were not kept", n)
 	}
 }

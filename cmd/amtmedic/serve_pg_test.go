@@ -270,13 +270,22 @@ func TestServeTogether(t *testing.T) {
 func provisionedOnce(t *testing.T, pg *pgtest.Cluster) {
 	f := together(t, pg)
 	one, two := f.start(f.url, "--lease", "1s"), f.start(f.url, "--lease", "1s")
-	s := f.clients(8, "127.0.91.1", true)
+	s := f.clients(8, "127.0.91.1", true, "--inject=*=slow:80ms")
 	f.end(s)
 	f.provisioned(s)
 	f.until("SELECT count(*), count(DISTINCT host) FROM servers", "2|1")
 	one.end(os.Kill)
 	f.pg.Psql(t, f.database, `INSERT INTO csto_queue_entries (uuid, kind, attempts, enqueued_us, claimed_by, lease_us)
 		SELECT uuid, 3, 1, 0, (SELECT name FROM servers WHERE process=`+process(one)+`), 1 FROM csti_amts LIMIT 1`)
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		out := amtmedic(t, 0, "service", "servers", "--db", f.url, "--key-file", f.key)
+		if strings.Contains(out, "works") && strings.Contains(out, "silent") {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("servers:\n%s", out)
+		}
+	}
+	want(t, amtmedic(t, 0, "service", "servers", "--db", f.url, "--key-file", f.key, "--json"), `"process":`+process(one), `"alive":false`, `"alive":true`)
 	said(t, two, "clients are taken over from a worker whose leases ran out")
 	said(t, two, "a server fell silent")
 	want(t, two.text(), `"process":`+process(one))

@@ -36,6 +36,7 @@ func runService(e *env, args []string) (int, error) {
 		{"install", "have the system start the setup server, now and whenever the machine starts", runServiceInstall},
 		{"print", "show the unit of systemd that install writes", runServicePrint},
 		{"status", "say whether the service is installed and runs", runServiceStatus},
+		{"servers", "the setup servers that work on a database, and those that fell silent", runServiceServers},
 		{"uninstall", "stop the service and take it out of the system's list", runServiceUninstall},
 	}, args)
 }
