@@ -132,6 +132,17 @@ func (w *Worker) begin(work context.Context, jobs []store.Job, asked time.Time, 
 	}
 }
 
+// insist writes the outcome of a session again and again while the database is away, as long as the session
+// may live: what the firmware has by now should not be found out anew.
+func insist(ctx, keep context.Context, write func() error) error {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		err := write()
+		if !errors.Is(err, store.ErrUnreachable) || keep.Err() != nil || !sleep(ctx, pause) {
+			return err
+		}
+	}
+}
+
 // cut tells of a session that was ended because its lease was; one that the stop of the server ended
 // needs no word, since Run gives its entry back.
 func (w *Worker) cut(ctx context.Context, log *slog.Logger, j store.Job, begun time.Time) {

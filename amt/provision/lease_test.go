@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -121,5 +122,33 @@ func TestOutageIsToldSeldom(t *testing.T) {
 	o.failed("hello was not kept", errors.New("no route"))
 	if log := b.String(); !strings.Contains(log, "more_before=1000") {
 		t.Errorf("log:\n%s", log)
+	}
+}
+
+// The outcome of a session is written until the database takes it, the session may live no longer, or it
+// is refused.
+func TestInsist(t *testing.T) {
+	tries := 0
+	away := func(times int, then error) func() error {
+		tries = 0
+		return func() error {
+			if tries++; tries <= times {
+				return fmt.Errorf("%w: away", store.ErrUnreachable)
+			}
+			return then
+		}
+	}
+	if err := insist(t.Context(), t.Context(), away(3, nil)); err != nil || tries != 4 {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+	if err := insist(t.Context(), t.Context(), away(1, store.ErrLeaseLost)); !errors.Is(err, store.ErrLeaseLost) || tries != 2 {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, ctx := range map[string][2]context.Context{"cut": {over, t.Context()}, "too long": {t.Context(), over}} {
+		if err := insist(ctx[0], ctx[1], away(9, nil)); !errors.Is(err, store.ErrUnreachable) || tries != 1 {
+			t.Errorf("%s: %d tries, %v", name, tries, err)
+		}
 	}
 }

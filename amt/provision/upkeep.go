@@ -30,7 +30,7 @@ func (w *Worker) maintain(ctx, limited context.Context, log *slog.Logger, j stor
 	keep, done := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer done()
 	if err == nil {
-		if err = w.st.FinishMaintenance(keep, j, got); err == nil {
+		if err = insist(ctx, keep, func() error { return w.st.FinishMaintenance(keep, j, got) }); err == nil {
 			log.Info("maintenance is done", "text", got.Text)
 			w.o.OnEvent(Event{Kind: EventMaintained, At: time.Now(), UUID: j.UUID, PID: j.PID, Took: time.Since(begun), Hello: j.Kind})
 			return

@@ -232,7 +232,9 @@ func (w *Worker) do(ctx context.Context, j store.Job) {
 		for _, n := range r.Notes {
 			text += "; " + n
 		}
-		err = w.st.Finish(keep, j, store.Done{FQDN: t.Properties.FQDN, Version: r.Version, Profile: t.Profile.Name, Password: r.Password, Text: text, Steps: left})
+		err = insist(ctx, keep, func() error {
+			return w.st.Finish(keep, j, store.Done{FQDN: t.Properties.FQDN, Version: r.Version, Profile: t.Profile.Name, Password: r.Password, Text: text, Steps: left})
+		})
 		if err == nil {
 			w.forget(keep, t)
 			log.Info("provisioned", "fqdn", t.Properties.FQDN, "seconds", time.Since(begun).Seconds(), "notes", r.Notes)

@@ -198,7 +198,7 @@ func causeOfPostgres(err error) error {
 			return ErrUnreachable
 		}
 	case errors.As(err, &ce), errors.As(err, &ne), errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn),
-		errors.Is(err, io.ErrUnexpectedEOF), pgconn.Timeout(err):
+		errors.Is(err, io.ErrUnexpectedEOF), pgconn.SafeToRetry(err), pgconn.Timeout(err):
 		return ErrUnreachable
 	}
 	return nil
