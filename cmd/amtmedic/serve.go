@@ -53,33 +53,38 @@ func serveFlags() (*flag.FlagSet, serveOptions, dbFlags) {
 	}, db
 }
 
+// readServe reads the command line of serve, and the file that --config names. Its errors are wrong usage.
+func readServe(e *env, args []string) (fs *flag.FlagSet, o serveOptions, db dbFlags, err error) {
+	fs, o, db = serveFlags()
+	rest, err := parse(fs, args)
+	if err != nil {
+		return fs, o, db, err
+	}
+	if len(rest) > 0 {
+		return fs, o, db, misuse(fs, "serve takes no operand; the database goes to --db")
+	}
+	if *o.config != "" {
+		if err := applyConfig(e, fs, *o.config); err != nil {
+			return fs, o, db, err
+		}
+	}
+	o.args, o.had = args, values(fs)
+	return fs, o, db, o.check(fs)
+}
+
 func runServe(e *env, args []string) (int, error) {
 	return managed(e, func(e *env) (int, error) { return runServeHere(e, args) })
 }
 
 // runServeHere is runServe, whoever started it.
 func runServeHere(e *env, args []string) (int, error) {
-	fs, o, db := serveFlags()
-	rest, err := parse(fs, args)
+	fs, o, db, err := readServe(e, args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(e.stdout, serveHelp)
-		return exitUsage, err
 	}
 	if err != nil {
 		return exitUsage, err
 	}
-	if len(rest) > 0 {
-		return exitUsage, misuse(fs, "serve takes no operand; the database goes to --db")
-	}
-	if *o.config != "" {
-		if err := applyConfig(e, fs, *o.config); err != nil {
-			return exitUsage, err
-		}
-	}
-	if err := o.check(fs); err != nil {
-		return exitUsage, err
-	}
-	o.args, o.had = args, values(fs)
 	fw, err := o.firmware(e)
 	if err != nil {
 		return exitUsage, err
@@ -235,7 +240,8 @@ func serve(e *env, st *store.Store, o serveOptions, fw *provision.Firmware, sour
 	if _, err := st.ReleaseOrphans(e.ctx, lock); err != nil {
 		return stopped(e, err)
 	}
-	ln, err := (&net.ListenConfig{}).Listen(e.ctx, "tcp", *o.listen)
+	// every hello has a deadline of its own: no connection lives long enough for keep-alive
+	ln, err := (&net.ListenConfig{KeepAlive: -1}).Listen(e.ctx, "tcp", *o.listen)
 	if err != nil {
 		return stopped(e, listenError(*o.listen, err))
 	}
