@@ -188,6 +188,8 @@ var references = []reference{
 	{"no-lease", "csto_queue_entries", "a worker has them, without a lease that could run out", false, `SELECT uuid FROM csto_queue_entries WHERE claimed_by IS NOT NULL AND lease_us IS NULL`},
 	{"no-worker", "csto_queue_entries", "they have a lease, and nobody has them", false, `SELECT uuid FROM csto_queue_entries WHERE claimed_by IS NULL AND lease_us IS NOT NULL`},
 	{"lease-over", "csto_queue_entries", "the lease of their worker has run out: its server ended or cannot reach the database; the next one takes them", true, `SELECT uuid FROM csto_queue_entries WHERE claimed_by IS NOT NULL AND lease_us<?1`},
+	{"worker-gone", "csto_queue_entries", "their worker is none of the servers of this database any more: they are taken over when the lease runs out", true, `SELECT uuid FROM csto_queue_entries WHERE claimed_by IS NOT NULL AND lease_us>=?1 AND claimed_by NOT IN (SELECT name FROM servers)`},
+	{"server-gone", "servers", "they did not end in order, and are not heard of any more", true, `SELECT name FROM servers WHERE within_us>0 AND heartbeat_us+within_us<?1`},
 	{"pair-client", "csti_pid_map", "they are marked as used by clients that never said hello here", true, `SELECT pid FROM csti_pid_map WHERE uuid IS NOT NULL AND uuid NOT IN (SELECT uuid FROM csti_amts)`},
 	{"pair-gone", "csti_amts", "they were provisioned with a PID that is not in the map any more", true, `SELECT uuid FROM csti_amts WHERE state=2 AND hello_version=2 AND pid IS NOT NULL AND pid NOT IN (SELECT pid FROM csti_pid_map)`},
 }

@@ -20,7 +20,8 @@ func sound(t *testing.T) *Store {
 	s := fresh(t)
 	everyTable(t, s)
 	if err := s.write(t.Context(), func(x *tx) error {
-		return x.exec(`UPDATE csto_queue_entries SET lease_us=?`, time.Now().Add(time.Hour).UnixMicro())
+		return errors.Join(x.exec(`UPDATE csto_queue_entries SET lease_us=?`, time.Now().Add(time.Hour).UnixMicro()),
+			x.exec(`INSERT INTO servers (name, address, heartbeat_us, within_us) VALUES ('core-1', '', ?, 3600000000)`, time.Now().UnixMicro()))
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -43,6 +44,8 @@ func TestInspect(t *testing.T) {
 		{name: "queued and delayed", query: `INSERT INTO csto_queue_entries (uuid, kind, enqueued_us) SELECT uuid, 2, 1 FROM csto_delayed_entries`, code: "two-entries", where: "csto_queue_entries"},
 		{name: "no lease", query: `UPDATE csto_queue_entries SET lease_us=NULL`, code: "no-lease", where: "csto_queue_entries"},
 		{name: "lease over", query: `UPDATE csto_queue_entries SET lease_us=5`, code: "lease-over", where: "csto_queue_entries", note: true},
+		{name: "worker gone", query: `UPDATE csto_queue_entries SET claimed_by='core-2'`, code: "worker-gone", where: "csto_queue_entries", note: true},
+		{name: "server gone", query: `UPDATE servers SET heartbeat_us=5`, code: "server-gone", where: "servers", note: true},
 		{name: "profile gone", query: `UPDATE csti_amts SET profile_id=99 WHERE uuid=` + u, code: "profile-gone", where: "csti_amts"},
 		{name: "default profile", query: `UPDATE csti_configuration SET value='none such' WHERE name='default_profile'`, code: "default-profile", where: "csti_configuration"},
 		{name: "replaced by nobody", query: `UPDATE csti_amts SET replaced_by='nobody' WHERE uuid=` + u, code: "client-gone", where: "csti_amts"},
