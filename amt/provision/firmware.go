@@ -45,6 +45,8 @@ type Firmware struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Settle is how long a client may take to come back after its commit; zero is 90 s.
 	Settle time.Duration
+	// OnExchange is told of every exchange with a client; nil is nobody.
+	OnExchange func(device.Exchange)
 }
 
 // WithCertificate gives the settings of sessions that show the certificate of a file.
@@ -58,7 +60,7 @@ func WithCertificate(f *cert.File) (func(Task) (*tls.Config, error), error) {
 
 // Configure implements Configurer.
 func (f *Firmware) Configure(ctx context.Context, t Task, p device.Progress) (Result, error) {
-	o := device.Options{Address: at(t, portTLS), Dial: f.Dial}
+	o := device.Options{Address: at(t, portTLS), Dial: f.Dial, OnExchange: f.OnExchange}
 	switch t.Method {
 	case amt.PSK:
 		identity, key := tlspsk.PlainPair(string(t.Pair.PID), t.Pair.PPS.Reveal())
@@ -132,10 +134,10 @@ func (f *Firmware) settings(t Task, api device.API, known []device.Login) device
 		Names: device.Names{Host: host, Domain: domain}, MEBx: t.MEBx, Users: t.Users, OnlyUsers: t.Profile.Others == profile.Remove,
 		Admin: device.Login{User: adminUser, Password: t.Password},
 		Reopen: func(logins ...device.Login) device.Device {
-			return device.New(api, device.Open(device.Options{Address: at(t, portPlain), Logins: logins, Dial: f.Dial}))
+			return device.New(api, device.Open(device.Options{Address: at(t, portPlain), Logins: logins, Dial: f.Dial, OnExchange: f.OnExchange}))
 		},
 		ReopenTLS: func(logins ...device.Login) device.Device {
-			return device.New(api, device.Open(device.Options{Address: at(t, portTLS), TLS: cert.ClientConfig(tls.Certificate{}), Logins: logins, Dial: f.Dial}))
+			return device.New(api, device.Open(device.Options{Address: at(t, portTLS), TLS: cert.ClientConfig(tls.Certificate{}), Logins: logins, Dial: f.Dial, OnExchange: f.OnExchange}))
 		}}
 	if t.Profile.HostName == profile.Keep {
 		s.Names = device.Names{}

@@ -57,7 +57,7 @@ func (f *Firmware) managed(ctx context.Context, t Task, api device.API, s *devic
 		return nil, err
 	}
 	s.Reopen = func(logins ...device.Login) device.Device {
-		return device.NewWSMan(device.Open(device.Options{Address: at(t, portTLS), TLS: cfg, Logins: logins, Dial: f.Dial}))
+		return device.NewWSMan(device.Open(device.Options{Address: at(t, portTLS), TLS: cfg, Logins: logins, Dial: f.Dial, OnExchange: f.OnExchange}))
 	}
 	s.ReopenTLS = nil
 	return m, nil

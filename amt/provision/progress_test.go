@@ -104,3 +104,28 @@ func TestOTPIsComparedAsTheSettingSays(t *testing.T) {
 		t.Error("the setting takes any word")
 	}
 }
+
+// What a session asks its client is counted: what grows here costs every client.
+func TestExchangesOfASession(t *testing.T) {
+	for _, c := range []struct {
+		method  amt.Method
+		version string
+		most    int
+	}{{amt.PSK, "3.2.1", 24}, {amt.PKI, "9.0", 25}} {
+		t.Run(string(c.method), func(t *testing.T) {
+			p := profile.Default("office")
+			p.ACL = []profile.Entry{{User: "helpdesk", Access: "network", Realms: []int{2, 5}, Password: profile.Password{Rule: profile.Random}}}
+			p.Consent, p.Redirection.SOL = profile.ConsentKVM, profile.On
+			s := newSite(t, c.method, c.version, p)
+			var ops []string
+			s.fw.OnExchange = func(e device.Exchange) { ops = append(ops, e.Op) }
+			if _, err := s.configure(s.job()); err != nil {
+				t.Fatal(err)
+			}
+			if len(ops) > c.most {
+				t.Errorf("%d exchanges, %d are enough:\n%s", len(ops), c.most, strings.Join(ops, "\n"))
+			}
+			t.Logf("%d exchanges", len(ops))
+		})
+	}
+}
