@@ -155,7 +155,8 @@ func TestServePerformance(t *testing.T) {
 	servePerf("hellos a second over TCP, durable before the connection is closed, beside a server that accepts, reads and closes",
 		fmt.Sprintf("%.0f", medianOf(ours)), fmt.Sprintf("%.0f", medianOf(theirs)), fmt.Sprintf("%.2f", medianOf(rates)), ">= 0.6")
 	servePerf("processor time of the server for a hello, beside the same", "-", "-", fmt.Sprintf("%.2f", medianOf(shares)), "<= 1.5")
-	memory(t, s, db)
+	memory(t)
+	openMemory(t, s)
 }
 
 func medianOf(v []float64) float64 {
@@ -163,19 +164,28 @@ func medianOf(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// memory tells how process and database grow with the queue.
-func memory(t *testing.T, s *server, db string) {
+// memory tells how process and database grow with the queue, from 1,000 clients to 100,000.
+func memory(t *testing.T) {
 	t.Helper()
-	have := int(nextUUID.Load()) / 2 // every second one went to the peer
-	was, wasBytes := residentKiB(t, s.cmd.Process.Pid), size(t, db)
-	for _, more := range []int{10_000, 35_000, 40_000} {
-		helloFlood(t, s.addr, more)
-		have += more
-		servePerf(fmt.Sprintf("%d clients in the queue: resident memory of the server", have), fmt.Sprintf("%.1f MiB", float64(residentKiB(t, s.cmd.Process.Pid))/1024), "-", "-", "-")
+	db := filepath.Join(t.TempDir(), "growing.db")
+	s := startServe(t, db, "--receive-only")
+	defer func() { _ = s.cmd.Process.Kill() }()
+	var first, last, firstBytes, lastBytes float64
+	points := []int{1_000, 10_000, 25_000, 50_000, 75_000, 100_000}
+	have := 0
+	for i, n := range points {
+		helloFlood(t, s.addr, n-have)
+		have = n
+		last, lastBytes = float64(residentKiB(t, s.cmd.Process.Pid))*1024, float64(size(t, db))
+		if i == 0 {
+			first, firstBytes = last, lastBytes
+		}
+		servePerf(fmt.Sprintf("%d clients in the queue: resident memory of the server, and its database", n),
+			fmt.Sprintf("%.1f MiB, %.1f MiB", last/(1<<20), lastBytes/(1<<20)), "-", "-", "-")
 	}
-	grown := float64(residentKiB(t, s.cmd.Process.Pid)-was) * 1024 / 85_000
-	servePerf("memory of the server for each client more, bytes", fmt.Sprintf("%.0f", grown), "-", "-", "<= 500")
-	servePerf("database for each client with its queue entry and log row, bytes", fmt.Sprintf("%.0f", float64(size(t, db)-wasBytes)/85_000), "-", "-", "<= 2000")
+	more := float64(points[len(points)-1] - points[0])
+	servePerf("memory of the server for each client more, bytes", fmt.Sprintf("%.0f", (last-first)/more), "-", "-", "<= 500")
+	servePerf("database for each client with its queue entry and log row, bytes", fmt.Sprintf("%.0f", (lastBytes-firstBytes)/more), "-", "-", "<= 2000")
 }
 
 func size(t *testing.T, db string) int64 {
@@ -210,7 +220,9 @@ func TestProvisionPerformance(t *testing.T) {
 		}
 		s.cmd.Process.Kill()
 		<-s.done
+		latency(t, method)
 	}
+	sessionMemory(t)
 }
 
 // working gives the time from the first session to the last client that was provisioned.
