@@ -55,6 +55,10 @@ const (
 // judges for the oldest firmware that reads the file; with a version also whether that one reads it.
 func (f *File) Judge(firmware amt.Version) (problems, notes []amt.Problem) {
 	j := &judge{f: f, firmware: firmware, problems: []amt.Problem{}, notes: []amt.Problem{}}
+	if !f.Known() { // what its bytes say as a header means nothing
+		j.bad(0, CodeFileType, "the file type is none of a setup.bin: another file under this name, or a damaged one")
+		return j.problems, j.notes
+	}
 	j.header()
 	j.counts()
 	if len(f.Records) > 0 {
@@ -108,8 +112,6 @@ func (j *judge) note(offset int, code, format string, a ...any) {
 func (j *judge) header() {
 	f := j.f
 	switch {
-	case !f.Known():
-		j.bad(0, CodeFileType, "the file type is none of a setup.bin: another file under this name, or a damaged one")
 	case typeID(Version{f.Version.Major, 0}) != f.TypeID:
 		j.bad(24, CodeVersion, "the version number is %s, the file type is that of another version", f.Version)
 	case typeID(f.Version) != f.TypeID:

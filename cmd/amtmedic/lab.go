@@ -174,7 +174,11 @@ func walkHeadless(e *env, o *labFlags) (int, error) {
 	if *o.repair {
 		r.after, r.later = &after.Judgement, after.Facts
 		for _, a := range after.Actions {
-			r.repairs = append(r.repairs, fmt.Sprintf("%-13s %s: %s", a.Stage, a.Title, plain(a.Detail)))
+			line := fmt.Sprintf("%-13s %s", a.Stage, a.Title)
+			if a.Detail != "" {
+				line += ": " + plain(a.Detail)
+			}
+			r.repairs = append(r.repairs, line)
 		}
 	}
 	return o.form.print(e.stdout, r)

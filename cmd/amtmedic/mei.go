@@ -83,10 +83,19 @@ func meiStatusRun(e *env, w meiWorld, args []string) (int, error) {
 	if err != nil {
 		return w.failed(e, err)
 	}
-	if st.Mode == "" && len(st.Modes) == 0 && len(st.Problems) > 0 {
-		return exitUndecided, nil
+	return st.code(), nil
+}
+
+// code is the exit code of what was told: a firmware that says that it has no AMT is unfit; one that does not
+// say whether AMT is there and off, or tells no state, leaves it open. Every mode, off included, is an answer.
+func (st *meiStatus) code() int {
+	switch {
+	case len(st.Problems) == 0:
+		return exitOK
+	case st.Problems[0].Code == "no-amt":
+		return exitFound
 	}
-	return exitOK, nil
+	return exitUndecided
 }
 
 func orMisuse(err, otherwise error) error {

@@ -115,7 +115,8 @@ func meiModes(t *testing.T, bin string) {
 			if err := json.Unmarshal([]byte(out), &w); err != nil {
 				t.Fatalf("exit %d: %v\n%s%s", code, err, out, told)
 			}
-			if fmt.Sprint(w.Modes) != c.modes || w.Mode != c.mode || w.ProvState != c.state {
+			want := map[string]int{"no AMT": exitFound, "no AMT or off": exitUndecided}[name]
+			if fmt.Sprint(w.Modes) != c.modes || w.Mode != c.mode || w.ProvState != c.state || code != want {
 				t.Errorf("exit %d, modes %v, mode %q, state %q\n%s%s", code, w.Modes, w.Mode, w.ProvState, out, told)
 			}
 			if c.state != "" && (code != exitOK || w.UUID != "00112233-4455-6677-8899-aabbccddeeff" || w.AMTVersion != c.fw.Version || len(w.Problems) != 0) {

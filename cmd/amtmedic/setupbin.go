@@ -159,6 +159,12 @@ func (s setupBinShow) writeJSON(w *bufio.Writer, f *setupbin.File, reveal bool) 
 
 // print writes the file in words and closes with the verdict.
 func (s setupBinShow) print(w io.Writer, f *setupbin.File, reveal bool) {
+	if !f.Known() { // the numbers of its header mean nothing
+		fmt.Fprintln(w, "this is no setup.bin")
+		printProblems(w, "problem", s.Problems)
+		fmt.Fprintln(w, "unfit: nothing in it can be explained")
+		return
+	}
 	kept := "each serves one client"
 	if s.RecordsKept {
 		kept = "they are not consumed: each serves any number of clients"

@@ -80,6 +80,8 @@ func toolUSB(t *testing.T, x *terminal, dir string, small bool) {
 	x.keys("type:setup.bin", "Enter")
 	x.until("▸ image file or device:")
 	x.keys("C-u", "type:key.img", "Enter")
+	x.until("▸ file system:")
+	x.keys("Enter")
 	x.until("key.img is made")
 	x.keys("PageDown", "PageDown", "PageDown", "PageDown")
 	x.until("Type yes to do it")

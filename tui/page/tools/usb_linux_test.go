@@ -57,7 +57,7 @@ func TestPrepareDevice(t *testing.T) {
 	for _, c := range [][2]string{{"sda", "it is not removable"}, {"sdc", "unmount it first"}, {"nothing", "lsblk lists"}} {
 		d.choose("Prepare").keys("type:"+setup, "enter", "ctrl+u", "type:"+filepath.Join(s.Dev, c[0]), "enter").want(c[1]).keys("esc")
 	}
-	d.choose("Prepare").keys("type:"+setup, "enter").want("▸ image file or device: " + sdb).keys("enter")
+	d.choose("Prepare").keys("type:"+setup, "enter").want("▸ image file or device: " + sdb).keys("enter").want("▸ file system:").keys("enter")
 	d.want("Maker Flash Disk", "everything that is on it now", "Type sdb to do it:")
 	d.keys("type:yes", "enter").want("nothing is done yet: type sdb").keys("ctrl+u", "type:sdb", "enter")
 	d.want("✓ the key is prepared", "✓ sound: firmware should take this key", "SETUP.BIN", "version 2.1").fits()
@@ -126,7 +126,7 @@ func TestInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 20 {
-		a := d.p.confirmPrepare("Prepare a USB key", "", tg, big.Bytes())
+		a := d.p.confirmPrepare("Prepare a USB key", "", tg, big.Bytes(), false)
 		d.p.ask = a
 		d.p.View()
 		cmd := a.start(yes)
@@ -159,11 +159,13 @@ func TestPrepareRefuses(t *testing.T) {
 	d.choose("Prepare").keys("type:"+bad, "enter").want("firmware would not take this setup.bin", "nothing was written").keys("esc")
 	good := d.file("good.bin", string(written(t, setupbin.V21)))
 	img := filepath.Join(d.dir, "new.img")
-	d.choose("Prepare").keys("type:"+good, "enter", "type:"+img, "enter").want("is made, 64.0 MiB").keys("esc")
+	d.choose("Prepare").keys("type:"+good, "enter", "type:"+img, "enter", "enter").want("is made, 64.0 MiB", "one FAT16 volume").lacks("warning").keys("esc")
 	if _, err := os.Stat(img); err == nil {
 		t.Error("the preview made the image")
 	}
-	d.choose("Prepare").keys("type:"+good, "enter", "type:"+img, "enter", "type:yes", "enter").want("✓ the key is prepared")
-	d.choose("Prepare").keys("type:"+good, "enter", "enter").want("everything that is on it now").keys("esc")
+	d.choose("Prepare").keys("type:"+good, "enter", "type:"+img, "enter", "type:12", "enter").want("type 16 or 32").keys("ctrl+u", "type:FAT32", "enter")
+	d.want("one FAT32 volume", "only known to read FAT16").keys("type:yes", "enter").want("✓ the key is prepared", "FAT32, ")
+	d.choose("Prepare").keys("type:"+good, "enter", "enter", "type:16", "enter", "type:yes", "enter").want("✓ the key is prepared", "FAT16, ")
+	d.choose("Prepare").keys("type:"+good, "enter", "enter", "enter").want("everything that is on it now").keys("esc")
 	d.choose("Look at").keys("ctrl+u", "type:"+d.dir, "enter").want("it is a folder").keys("esc")
 }

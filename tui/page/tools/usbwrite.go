@@ -105,14 +105,33 @@ func (p *Page) askPrepare() *ask {
 				if err != nil {
 					return reply{err: keyError("prepare USB key", key, err)}
 				}
-				return reply{next: p.confirmPrepare(title, about, t, setup)}
+				return reply{next: p.askFAT(title, about, t, setup)}
 			})}
 		})
 }
 
-func (p *Page) confirmPrepare(title, about string, t target, setup []byte) *ask {
-	rows := append(t.rows(),
-		askRow{"becomes", "one FAT16 volume of at most " + mib(usbkey.Advised) + " without a partition table, setup.bin first and alone on it"},
+// askFAT asks for the file system: FAT16, unless another one is typed.
+func (p *Page) askFAT(title, about string, t target, setup []byte) *ask {
+	rows := []askRow{{"FAT16", "every AMT reads it; enter alone takes it"}, {"FAT32", "AMT 4 and later; 2.x and 3.x are not known to read it"}}
+	return p.question(title, "file system", "16 or 32; enter alone: 16", rows, func(_ context.Context, typed string, _ *meter) reply {
+		switch strings.TrimPrefix(strings.ToLower(strings.TrimSpace(typed)), "fat") {
+		case "", "16":
+			return reply{next: p.confirmPrepare(title, about, t, setup, false)}
+		case "32":
+			return reply{next: p.confirmPrepare(title, about, t, setup, true)}
+		}
+		return reply{err: errors.New("type 16 or 32")}
+	})
+}
+
+func (p *Page) confirmPrepare(title, about string, t target, setup []byte, wide bool) *ask {
+	fat := map[bool]string{false: "FAT16", true: "FAT32"}[wide]
+	var warning []askRow
+	if wide && !p.usb.amt.AtLeast(4, 0) {
+		warning = []askRow{{"warning", "AMT 2.x and 3.x are only known to read FAT16: this key is for AMT 4 and later"}}
+	}
+	rows := append(append(t.rows(), warning...),
+		askRow{"becomes", "one " + fat + " volume of at most " + mib(usbkey.Advised) + " without a partition table, setup.bin first and alone on it"},
 		askRow{"setup.bin", about},
 		askRow{"loses", t.loses()},
 		askRow{"meanwhile", pulled},
@@ -123,7 +142,7 @@ func (p *Page) confirmPrepare(title, about string, t target, setup []byte) *ask 
 				return reply{err: keyError("make image file", t.path, err)}
 			}
 		}
-		err := p.world.USB.Write(ctx, t.path, setup, p.world.Random, usbkey.Format{Most: usbkey.Advised, At: p.world.Now(), Progress: m.set})
+		err := p.world.USB.Write(ctx, t.path, setup, p.world.Random, usbkey.Format{FAT32: wide, Most: usbkey.Advised, At: p.world.Now(), Progress: m.set})
 		if err != nil && t.fresh { // half an image serves nobody
 			_ = os.Remove(t.path)
 		}
