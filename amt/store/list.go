@@ -54,17 +54,36 @@ func (l *listing) search(s string, columns ...string) {
 	like := func(s string) string {
 		return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(s) + "%"
 	}
-	var some []string
+	some := []string{"1=0"}
 	for _, c := range columns {
-		text := s
-		if strings.HasSuffix(c, "pid") { // stored without the dash with which people write it
-			text = strings.ReplaceAll(s, "-", "")
+		text, is := s, `lower(`+c+`)`
+		switch { // each of these is stored in one form: where the text cannot be part of it, no row is looked at
+		case strings.HasSuffix(c, "uuid"):
+			is = c
+			if only(s, "0123456789abcdef-") {
+				break
+			}
+			continue
+		case strings.HasSuffix(c, "ip"):
+			is = c
+			if only(s, "0123456789abcdef.:") {
+				break
+			}
+			continue
+		case strings.HasSuffix(c, "pid"): // without the dash with which people write it
+			is, text = c, strings.ToUpper(strings.ReplaceAll(s, "-", ""))
+			if len(text) > 8 || !only(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+				continue
+			}
 		}
-		some = append(some, `lower(`+c+`) LIKE ? ESCAPE '\'`)
+		some = append(some, is+` LIKE ? ESCAPE '\'`)
 		l.args = append(l.args, like(text))
 	}
 	l.where = append(l.where, "("+strings.Join(some, " OR ")+")")
 }
+
+// only reports whether a text has characters of a set only.
+func only(s, set string) bool { return strings.Trim(s, set) == "" }
 
 // after begins behind the row with these values of the key columns.
 func (l *listing) after(keys ...any) {
@@ -103,6 +122,12 @@ var stateConditions = map[State]string{
 	Unprovisioned: "q.claimed_by IS NULL AND d.uuid IS NULL AND a.state<>2",
 }
 
+// stateEntries narrow the clients of a state to those with an entry: few of many, perhaps.
+var stateEntries = map[State]string{
+	InProgress:   "a.uuid IN (SELECT uuid FROM csto_queue_entries WHERE claimed_by IS NOT NULL)",
+	StateDelayed: "a.uuid IN (SELECT uuid FROM csto_delayed_entries)",
+}
+
 // ListClients gives a page of clients in the order of their UUIDs, and the place behind it; next is
 // empty at the end.
 func (s *Store) ListClients(ctx context.Context, o ListOptions) (rows []Client, next string, err error) {
@@ -113,6 +138,9 @@ func (s *Store) ListClients(ctx context.Context, o ListOptions) (rows []Client, 
 			return nil, "", &amt.Error{Op: "list clients", Err: fmt.Errorf("there is no state %q", o.State)}
 		}
 		l.where = append(l.where, c)
+		if few := stateEntries[o.State]; few != "" {
+			l.where = append(l.where, few)
+		}
 	}
 	l.search(o.Search, "a.uuid", "coalesce(a.fqdn, m.fqdn)", "a.ip", "a.pid")
 	if o.After != "" {
