@@ -5,8 +5,14 @@ import tea "github.com/charmbracelet/bubbletea"
 // ClickAt selects what stands at a column and line of the body: a line of the log, a field, or a
 // byte. A line that is selected already is taken apart.
 func (p *Page) ClickAt(column, line int) tea.Cmd {
-	if p.Typing() {
+	switch {
+	case p.saving != nil:
 		return nil
+	case p.typing: // what was typed stays, as after enter
+		p.typing = false
+		if p.filter.Value() == "" {
+			p.filter = nil
+		}
 	}
 	if column < p.areas.listTo {
 		if again, ok := p.rows.Click(p.areas.rows, line); ok {

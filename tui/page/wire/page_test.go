@@ -230,3 +230,32 @@ func TestUUIDBreaksBetweenGroups(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestClickWhileFiltering: a click on a line ends the typing, as enter does, and selects it; the filter stays.
+func TestClickWhileFiltering(t *testing.T) {
+	p := newPage(t)
+	p.Update(page.Wired{Batch: many()})
+	p.View()
+	for _, k := range "/10.20" {
+		p.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{k}})
+	}
+	p.View()
+	if !p.Typing() || p.filterText() != "10.20" {
+		t.Fatalf("typing %v, filter %q", p.Typing(), p.filterText())
+	}
+	before := p.selected()
+	line := -1
+	for at, row := range p.areas.rows {
+		if row == p.rows.Cursor()-2 {
+			line = at
+		}
+	}
+	p.ClickAt(10, line)
+	if p.Typing() || p.filterText() != "10.20" || p.selected() == before {
+		t.Errorf("typing %v, filter %q, selected %v as before", p.Typing(), p.filterText(), p.selected())
+	}
+	p.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{' '}}) // it freezes again, and is not typed
+	if p.filterText() != "10.20" || !p.frozen {
+		t.Errorf("filter %q, frozen %v", p.filterText(), p.frozen)
+	}
+}
