@@ -37,6 +37,9 @@ type clientDetail struct {
 	Queue   *queueRow   `json:"queue" doc:"its queue entry, null when it has none"`
 	Delayed *delayedRow `json:"delayed" doc:"its delayed entry, null when it has none"`
 	Steps   []string    `json:"steps" doc:"steps of its last configuration that are done"`
+
+	Retired    *time.Time `json:"retired" doc:"when it went out of service; null while it is in service"`
+	ReplacedBy string     `json:"replaced_by" doc:"UUID of the mainboard that came after it; empty when none did"`
 }
 
 // queueRow is a row of csto_queue_entries.
@@ -116,6 +119,13 @@ func (s *Server) getClient(ctx context.Context, in *UUIDPath) (*bodyOf[clientDet
 		d.FQDN = c.FQDN
 		row := newDelayedRow(d)
 		out.Body.Delayed = &row
+	}
+	life, err := s.st.Life(ctx, u)
+	if err != nil {
+		return nil, s.fault("read life of a client", err)
+	}
+	if out.Body.Retired = moment(life.Retired); !life.ReplacedBy.IsZero() {
+		out.Body.ReplacedBy = life.ReplacedBy.String()
 	}
 	steps, err := s.st.Steps(ctx, u)
 	if err != nil {

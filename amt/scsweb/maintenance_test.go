@@ -47,8 +47,10 @@ func TestMaintenance(t *testing.T) {
 		t.Error("a request that its role does not allow stands in the audit as a change")
 	}
 	b.want(204, "operate", "DELETE", path, "")
+	b.want(200, "read", "GET", "/amts/"+u.String(), "", `"retired":null`, `"replaced_by":""`)
 	if err := b.st.Retire(t.Context(), u, false, ""); err != nil {
 		t.Fatal(err)
 	}
 	b.want(409, "operate", "POST", path, `{"kind":"clock"}`, "retired")
+	b.want(200, "read", "GET", "/amts/"+u.String(), "", `"retired":"20`)
 }
