@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 
+	"filippo.io/age"
+
 	"amtmedic/amt/keys"
 	"amtmedic/amt/setupbin"
 )
@@ -172,6 +174,11 @@ func TestDocJSON(t *testing.T) {
 	profileFile := file("office.yaml", "name: office\nnetwork_password: {rule: fixed, value: S3cret-Pass!}\nacl: [{user: joe, realms: [2]}]\ntls: {mode: mutual, names: [corp.example]}\n")
 	psk := file("psk.hex", "0000020003000000 44454c4c580010398059b7c04f4b5a31 344b524736355154")
 	a, b := filepath.Join(dir, "a.zip"), filepath.Join(dir, "b.zip")
+	sealed, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dbCopy := filepath.Join(dir, "copy.age")
 	for _, c := range []struct {
 		section string
 		args    []string
@@ -213,6 +220,11 @@ func TestDocJSON(t *testing.T) {
 		{"fleet import", []string{"fleet", "import", "--preview", file("names.json", `{"guid":"4c4c4544-0058-3910-8059-b7c04f4b5a30","fqdn":"new.corp.example"}{"uuid":"x","fqdn":"pc.corp.example"}`)}},
 		{"fleet replace", []string{"fleet", "replace", "4c4c4544-0058-3910-8059-b7c04f4b5a31", "4c4c4544-0058-3910-8059-b7c04f4b5a32", "--yes"}},
 		{"fleet history", []string{"fleet", "history", "4c4c4544-0058-3910-8059-b7c04f4b5a31"}},
+		{"db check", []string{"db", "check"}},
+		{"db rotate-key", []string{"db", "rotate-key"}},
+		{"db rotate-data-key", []string{"db", "rotate-data-key", "--grace", "1ms"}},
+		{"db export", []string{"db", "export", dbCopy, "--recipient", sealed.Recipient().String()}},
+		{"db import", []string{"db", "import", dbCopy, "--preview", "--identity", file("identity.txt", sealed.String()+"\n")}},
 		{"explain", []string{"explain", "rc-dns-split-horizon"}},
 		{"explain", []string{"explain", "chk-pid"}},
 		{"explain", []string{"explain", "sym-system-missing"}},
