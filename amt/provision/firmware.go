@@ -38,9 +38,6 @@ type Firmware struct {
 	Certificate func(t Task) (*tls.Config, error)
 	// CA signs the certificates of clients whose profile uses TLS; nil: such a client is refused.
 	CA *ca.CA
-	// OTP gives the one-time password that the agent of a Remote Configuration client planted, in the place of
-	// the task's; a zero one compares nothing.
-	OTP func(t Task) amt.Secret
 	// Dial opens TCP connections; nil is a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Settle is how long a client may take to come back after its commit; zero is 90 s.
@@ -142,9 +139,7 @@ func (f *Firmware) settings(t Task, api device.API, known []device.Login) device
 	if t.Profile.HostName == profile.Keep {
 		s.Names = device.Names{}
 	}
-	if s.OTP = t.OTP; f.OTP != nil && t.Method == amt.PKI {
-		s.OTP = f.OTP(t)
-	}
+	s.OTP = t.OTP
 	rights(&s, t.Profile, t.Job.Address.String())
 	return s
 }

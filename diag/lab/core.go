@@ -90,7 +90,7 @@ func (w *World) startCore(tryFirst bool) error {
 	run, stop := context.WithCancel(w.run)
 	k := &worker{stop: stop, done: make(chan struct{})}
 	o := provision.WorkerOptions{Name: "practice", Sessions: 1, Lease: coreLease, Poll: corePoll, Now: w.clock.now, Sources: w.sources(),
-		Configurer: &provision.Firmware{Dial: w.dial, Settle: coreSettle, Certificate: w.present, OTP: w.expected}}
+		Configurer: &provision.Firmware{Dial: w.dial, Settle: coreSettle, Certificate: w.present}}
 	if w.now(func(p *plan) bool { return p.authority }) {
 		o.Configurer.(*provision.Firmware).CA = ca.New(w.store, ca.Options{})
 	}
@@ -132,9 +132,6 @@ func (w *World) now(is func(*plan) bool) bool {
 	defer w.changes.RUnlock()
 	return is(w.plan)
 }
-
-// expected is the one-time password that the server's agent sent to the client; zero when none is used.
-func (w *World) expected(provision.Task) amt.Secret { return w.plan.otp }
 
 // letSessionEnd waits, in a world whose core works from the start, until the session with a client whose
 // hello is there has ended.

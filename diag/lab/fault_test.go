@@ -57,7 +57,7 @@ var decisive = map[string][]string{
 	"rc-cert-hash-not-in-client": {`cert.root_in_client_hashes false`, `cert.chain complete`},
 	"rc-cert-suffix-mismatch":    {`cert.names ["provisionserver.branch.example"]`, `cert.root_in_client_hashes true`},
 	"rc-pps-mismatch":            {`db.pid_map {"pid":"P"}`, `cred.psk alert`, `wire.back tls-alert`, `db.delayed {"attempts":1}`},
-	"rc-otp-mismatch":            {`cred.otp missing`, `wire.back ok`, `db.delayed {"reason":"rc-otp-mismatch: the session ended at compare one-time password (otp)"}`},
+	"rc-otp-mismatch":            {`cred.otp missing`, `wire.back ok`, `db.delayed {"attempts":1}`},
 	"rc-return-path-blocked":     {`wire.back refused`, `wire.back_dst C:16993`, `client.ip_mode dhcp-lease`},
 	"rc-admin-password-mismatch": {`cred.psk ok`, `wire.back ok`, `cred.digest 401`},
 	"rc-uuid-byte-order":         {`db.uuid_map none`, `db.uuid_map_swapped {}`},

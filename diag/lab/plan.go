@@ -76,7 +76,7 @@ func healthy(id identity, m amt.Method) *plan {
 const (
 	pskVersion = "3.2.1"
 	pkiVersion = "9.0.0"
-	newVersion = "16.1.0"
+	newVersion = "16.0.0"
 )
 
 func (p *plan) version() amt.Version {

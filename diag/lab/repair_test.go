@@ -37,7 +37,11 @@ func TestRepair(t *testing.T) {
 
 func judge(t *testing.T, w *World) diag.Judgement {
 	t.Helper()
-	return check.Judge(walk(t, w).facts, w.Now())
+	j := check.Judge(walk(t, w).facts, w.Now())
+	for n := 0; j.Verdict == "" && n < 5; n++ { // the tables were read before the hello was in them: once more, as a walk does
+		j = check.Judge(walk(t, w).facts, w.Now())
+	}
+	return j
 }
 
 // repairOnce applies the first remedy that was not tried and that this world has, and then restarts

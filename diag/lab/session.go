@@ -24,8 +24,8 @@ import (
 // has for it, in a world whose core works from the start.
 func (w *World) session(v *diag.View) probe.Probe {
 	s := probe.Session{PSK: w.plan.method == amt.PSK, Expected: w.plan.otp, Provisioned: v.Obj("db.amts").Str("state") == "provisioned"}
-	if from, err := netip.ParseAddrPort(v.Obj("wire.server.hello").Str("src")); err == nil {
-		s.Address = netip.AddrPortFrom(from.Addr(), front.PortTLS)
+	if from := saidHello(v); from.IsValid() {
+		s.Address = netip.AddrPortFrom(from, front.PortTLS)
 	}
 	s.Open = func(ctx context.Context) (device.Options, error) {
 		o := device.Options{Address: s.Address.String(), Dial: w.dial}
@@ -50,6 +50,16 @@ func (w *World) session(v *diag.View) probe.Probe {
 		return o, nil
 	}
 	return probe.Handshake(s)
+}
+
+// saidHello gives where the client said hello from, the zero value while it is not known.
+func saidHello(v *diag.View) netip.Addr {
+	for _, key := range []string{"wire.server.hello", "wire.client.hello"} {
+		if from, err := netip.ParseAddrPort(v.Obj(key).Str("src")); err == nil {
+			return from.Addr()
+		}
+	}
+	return netip.Addr{}
 }
 
 // The properties script of the practice server, and the list of names that it reads.
@@ -109,9 +119,7 @@ func (w *World) scriptProbe(v *diag.View) probe.Probe {
 	if u, err := amt.ParseUUID(v.UUID()); err == nil {
 		a.UUID = u
 	}
-	if from, err := netip.ParseAddrPort(v.Obj("wire.server.hello").Str("src")); err == nil {
-		a.Address = from.Addr()
-	}
+	a.Address = saidHello(v)
 	return probe.Script(w.script(), a)
 }
 

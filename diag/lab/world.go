@@ -186,6 +186,11 @@ func (w *World) fillStore(ctx context.Context, temp string) error {
 			return err
 		}
 	}
+	if !w.plan.otp.IsZero() {
+		if _, err := w.store.ImportOTPs(ctx, []store.OTP{{UUID: w.plan.id.uuid, Password: w.plan.otp}}); err != nil {
+			return err
+		}
+	}
 	if w.plan.method == amt.PKI {
 		if err := w.certify(); err != nil {
 			return err
