@@ -47,7 +47,7 @@ const (
 // Its write-ahead log grows to 32 MiB before it is moved into the file: a page that many groups touch is then
 // moved once for all of them.
 const (
-	writerCache     = "_pragma=cache_size(-8192)"       // KiB
+	writerCache     = "_pragma=cache_size(-8192)"        // KiB
 	checkpointAfter = "_pragma=wal_autocheckpoint(8000)" // pages of 4 KiB
 	statementUndo   = "_pragma=temp_store(MEMORY)"       // of a statement over many rows, instead of a file
 )
