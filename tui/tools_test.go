@@ -57,7 +57,7 @@ func toolScenes() []scene {
 		{name: "tools-keyfile", keys: page("pairs", "down", "down", "enter", list, "enter")},
 		{name: "tools-setupbin", keys: page("setupbin", "enter", setup, "enter")},
 		{name: "tools-usbkey", keys: page("usbkey", "enter", "type:no such.img", "enter")},
-		{name: "tools-prepare", keys: page("usbkey", "down", "enter", setup, "enter", "type:key.img", "enter", "type:no", "enter")},
+		{name: "tools-prepare", keys: page("usbkey", "down", "enter", setup, "enter", "type:key.img", "enter", "enter", "type:no", "enter")},
 		{name: "tools-discover", keys: page("discover", "enter", "type:10.1.0.0/40", "enter")},
 		{name: "tools-thispc", keys: page("thispc", "enter")},
 		{name: "tools-certificate", keys: page("certificate", "enter", list, "enter")},

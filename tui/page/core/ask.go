@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"amtmedic/diag"
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/page"
+	"amtmedic/tui/page/preview"
 	"amtmedic/tui/part/input"
 	"amtmedic/tui/part/text"
 	"amtmedic/tui/theme"
@@ -32,18 +32,16 @@ type ask struct {
 	run   func(ctx context.Context, typed string) reply
 	only  string // why nothing can be typed; empty is that the program changes nothing
 
-	note     string
-	busy     bool
-	over     bool // it came to an end
-	done     bool
-	bad      bool
-	top, all int // first line that is shown, and how many there are
-	shown    int
-	read     bool // the last line was shown
+	note   string
+	busy   bool
+	over   bool // it came to an end
+	done   bool
+	bad    bool
+	window preview.Window
 }
 
 // askRow is a line of what would happen.
-type askRow struct{ label, text string }
+type askRow = preview.Row
 
 // reply is what came of it: the next thing to ask, or an end in words.
 type reply struct {
@@ -99,16 +97,14 @@ func (a *ask) key(k tea.KeyMsg) tea.Cmd {
 			return a.p.lookOnce()
 		}
 	case m.Is(k, keymap.PageDown), m.Is(k, keymap.Down):
-		a.scroll(max(1, a.shown-1))
+		a.window.Turn(1)
 	case m.Is(k, keymap.PageUp), m.Is(k, keymap.Up):
-		a.scroll(-max(1, a.shown-1))
+		a.window.Turn(-1)
 	case a.typing() && m.Is(k, keymap.Enter):
 		return a.enter()
 	}
 	return nil
 }
-
-func (a *ask) scroll(d int) { a.top = max(0, min(a.top+d, a.all-a.shown)) }
 
 // enter does it when the word stands there.
 func (a *ask) enter() tea.Cmd {
@@ -121,7 +117,7 @@ func (a *ask) enter() tea.Cmd {
 		}
 	case a.label == "":
 		a.p.View() // says whether all of it fits, also when no frame was drawn since the last key
-		if !a.read {
+		if !a.window.Read() {
 			a.note = "read all of it first: " + a.p.env.Keys.Key(keymap.PageDown)
 			return nil
 		}
@@ -171,95 +167,26 @@ func (p *Page) asked(r asked) tea.Cmd {
 
 // view draws it in h lines.
 func (a *ask) view(w, h int) []string {
-	env := a.p.env
-	inner := min(w, 110)
-	var head []string
-	if h >= 12 {
-		head = append(head, "")
-	}
-	for _, l := range text.Wrap(a.title, inner-2) {
-		head = append(head, " "+env.Paint(theme.Title, l))
-	}
-	if h >= 12 {
-		head = append(head, "")
-	}
-	foot := a.foot(inner)
-	body := a.body(inner)
-	room := max(1, h-len(head)-len(foot)-1)
-	a.all, a.shown = len(body), room
-	if len(body) <= room {
-		a.top, a.read = 0, true
-	} else {
-		a.shown = max(1, room-1)
-		a.scroll(0)
-		left := len(body) - a.top - a.shown
-		a.read = a.read || left <= 0
-		more := "the end; " + env.Keys.Key(keymap.PageUp) + " goes back up"
-		if left > 0 {
-			more = fmt.Sprintf("%d more lines: %s", left, env.Keys.Key(keymap.PageDown))
-		}
-		body = append(body[a.top:a.top+a.shown:a.top+a.shown], "   "+env.Paint(theme.Accent, more))
-	}
-	return append(append(append(head, body...), ""), foot...)
-}
-
-func (a *ask) body(w int) []string {
-	wide := 0
-	for _, r := range a.rows {
-		wide = max(wide, text.Width(r.label))
-	}
-	wide += 3
-	var lines []string
-	for _, r := range a.rows {
-		for i, l := range text.Wrap(a.p.hide(r.text), w-4-wide) {
-			label := r.label
-			if i > 0 {
-				label = ""
-			}
-			lines = append(lines, "   "+a.p.env.Paint(theme.Muted, text.Fit(label, wide))+l)
-		}
-	}
-	return lines
+	env, inner := a.p.env, min(w, 110)
+	return a.window.View(env, preview.Head(env, a.title, inner, h), preview.Body(env, a.rows, a.p.hide, inner), a.foot(inner), h)
 }
 
 // foot is what is typed, or what came of it.
 func (a *ask) foot(w int) []string {
-	env := a.p.env
-	var lines []string
-	note := func(role theme.Role, mark, s string) {
-		for i, l := range text.Wrap(s, w-4) {
-			if i > 0 {
-				mark = " "
-			}
-			lines = append(lines, " "+env.Paint(role, mark)+" "+l)
-		}
-	}
+	note := func(role theme.Role, mark, s string) []string { return preview.Note(a.p.env, role, mark, s, w) }
 	switch {
 	case a.busy:
-		note(theme.Busy, theme.Of(diag.Busy).Glyph, "it is being done")
+		return note(theme.Busy, theme.Of(diag.Busy).Glyph, "it is being done")
 	case a.over && a.bad:
-		note(theme.Warn, "!", "not done: "+a.note)
+		return note(theme.Warn, "!", "not done: "+a.note)
 	case a.over && !a.done:
-		note(theme.Muted, theme.Of(diag.NotApplicable).Glyph, a.note)
+		return note(theme.Muted, theme.Of(diag.NotApplicable).Glyph, a.note)
 	case a.over:
-		note(theme.OK, theme.Of(diag.Good).Glyph, "done: "+a.note)
+		return note(theme.OK, theme.Of(diag.Good).Glyph, "done: "+a.note)
 	case a.in == nil && a.only != "":
-		note(theme.Muted, theme.Of(diag.NotApplicable).Glyph, a.only)
+		return note(theme.Muted, theme.Of(diag.NotApplicable).Glyph, a.only)
 	case a.in == nil:
-		note(theme.Warn, "!", "Read-only: nothing is changed from here. Start without --read-only to do it.")
-	default:
-		label := a.label + ":"
-		if a.label == "" {
-			label = "Type " + yes + " to do it:"
-		}
-		line := " " + env.Theme.Pointer(true) + " " + env.Paint(theme.Selected, label) + " " + a.in.View(env.Theme, max(8, w-text.Width(label)-6))
-		if a.in.Value() == "" && a.hint != "" {
-			line += "  " + env.Paint(theme.Muted, a.hint)
-		}
-		lines = append(lines, text.Cut(line, w))
-		if a.note != "" {
-			note(theme.Warn, "!", a.note)
-		}
+		return note(theme.Warn, "!", "Read-only: nothing is changed from here. Start without --read-only to do it.")
 	}
-	return lines
+	return preview.Typed(a.p.env, a.in, a.label, yes, a.hint, a.note, w)
 }

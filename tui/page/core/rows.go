@@ -394,19 +394,6 @@ func flow(env *page.Env, fields []field, w, h int, indent string) []string {
 	return lines
 }
 
-// several writes a number with its noun: 1 key, 2 keys.
-func several(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(n) + " " + noun + "s"
-}
+func several(n int, noun string) string { return text.Several(n, noun) }
 
-// thousands writes a number with commas between groups of three digits.
-func thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+func thousands(n int) string { return text.Thousands(n) }

@@ -14,6 +14,7 @@ import (
 	"amtmedic/diag"
 	"amtmedic/tui/keymap"
 	"amtmedic/tui/page"
+	"amtmedic/tui/page/preview"
 	"amtmedic/tui/part/input"
 	"amtmedic/tui/part/text"
 	"amtmedic/tui/theme"
@@ -43,13 +44,11 @@ type ask struct {
 	over   bool // it failed; only esc leads on
 	stop   context.CancelFunc
 	meter  *meter
-
-	top, all, shown int
-	read            bool // the last line was shown
+	window preview.Window
 }
 
 // askRow is a line of what will be done.
-type askRow struct{ label, text string }
+type askRow = preview.Row
 
 // reply is what came of it: the next thing to ask, or lines.
 type reply struct {
@@ -147,16 +146,14 @@ func (a *ask) key(k tea.KeyMsg) tea.Cmd {
 		a.p.ask = nil
 	case a.busy:
 	case m.Is(k, keymap.PageDown), m.Is(k, keymap.Down):
-		a.scroll(max(1, a.shown-1))
+		a.window.Turn(1)
 	case m.Is(k, keymap.PageUp), m.Is(k, keymap.Up):
-		a.scroll(-max(1, a.shown-1))
+		a.window.Turn(-1)
 	case a.typing() && m.Is(k, keymap.Enter):
 		return a.enter()
 	}
 	return nil
 }
-
-func (a *ask) scroll(d int) { a.top = max(0, min(a.top+d, a.all-a.shown)) }
 
 // enter goes on when what was typed is a text, or the word.
 func (a *ask) enter() tea.Cmd {
@@ -164,7 +161,7 @@ func (a *ask) enter() tea.Cmd {
 	if a.label == "" {
 		a.p.View() // says whether all of it fits, also when no frame was drawn since the last key
 		switch {
-		case !a.read:
+		case !a.window.Read():
 			a.note = "read all of it first: " + a.p.env.Keys.Key(keymap.PageDown)
 			return nil
 		case strings.TrimSpace(typed) != a.word:
@@ -261,34 +258,12 @@ func (p *Page) errorText(err error, a *ask) string {
 
 // view draws it in h lines.
 func (a *ask) view(w, h int) []string {
-	env := a.p.env
-	inner := min(w, 110)
-	var head []string
-	if h >= 12 {
-		head = append(head, "")
-	}
-	for _, l := range text.Wrap(a.title, inner-2) {
-		head = append(head, " "+env.Paint(theme.Title, l))
-	}
-	if h >= 12 {
-		head = append(head, "")
-	}
+	env, inner := a.p.env, min(w, 110)
+	head := preview.Head(env, a.title, inner, h)
 	if a.busy {
 		return append(head, a.progress(inner, h-len(head))...)
 	}
-	foot := a.foot(inner)
-	body := a.body(inner)
-	room := max(1, h-len(head)-len(foot)-1)
-	a.all, a.shown = len(body), room
-	if len(body) <= room {
-		a.top, a.read = 0, true
-	} else {
-		a.shown = max(1, room-1)
-		a.scroll(0)
-		a.read = a.read || a.top+a.shown >= a.all
-		body = append(body[a.top:a.top+a.shown:a.top+a.shown], "   "+env.Paint(theme.Accent, a.p.more(a.top+a.shown, a.all)))
-	}
-	return append(append(append(head, body...), ""), foot...)
+	return a.window.View(env, head, preview.Body(env, a.rows, a.p.hide, inner), a.foot(inner), h)
 }
 
 // progress draws how far the work is, and what it has found so far.
@@ -326,55 +301,13 @@ func (a *ask) progress(w, h int) []string {
 	return append(lines, rows...)
 }
 
-func (a *ask) body(w int) []string {
-	wide := 0
-	for _, r := range a.rows {
-		wide = max(wide, text.Width(r.label))
-	}
-	wide += 3
-	var lines []string
-	for _, r := range a.rows {
-		for i, l := range text.Wrap(a.p.hide(r.text), max(1, w-4-wide)) {
-			label := r.label
-			if i > 0 {
-				label = ""
-			}
-			lines = append(lines, "   "+a.p.env.Paint(theme.Muted, text.Fit(label, wide))+l)
-		}
-	}
-	return lines
-}
-
 // foot is what is typed, or what came of it.
 func (a *ask) foot(w int) []string {
-	env := a.p.env
-	var lines []string
-	note := func(role theme.Role, mark, s string) {
-		for i, l := range text.Wrap(s, w-4) {
-			if i > 0 {
-				mark = " "
-			}
-			lines = append(lines, " "+env.Paint(role, mark)+" "+l)
-		}
-	}
 	switch {
 	case a.over:
-		note(theme.Warn, "!", "not done: "+a.note)
+		return preview.Note(a.p.env, theme.Warn, "!", "not done: "+a.note, w)
 	case a.in == nil:
-		note(theme.Warn, "!", "Read-only: nothing is written from here. Start without --read-only to do it.")
-	default:
-		label := a.label + ":"
-		if a.label == "" {
-			label = "Type " + a.word + " to do it:"
-		}
-		line := " " + env.Theme.Pointer(true) + " " + env.Paint(theme.Selected, label) + " " + a.in.View(env.Theme, max(8, w-text.Width(label)-6))
-		if a.in.Value() == "" && a.hint != "" {
-			line += "  " + env.Paint(theme.Muted, a.hint)
-		}
-		lines = append(lines, text.Cut(line, w))
-		if a.note != "" {
-			note(theme.Warn, "!", a.note)
-		}
+		return preview.Note(a.p.env, theme.Warn, "!", "Read-only: nothing is written from here. Start without --read-only to do it.", w)
 	}
-	return lines
+	return preview.Typed(a.p.env, a.in, a.label, a.word, a.hint, a.note, w)
 }

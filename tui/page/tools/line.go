@@ -6,7 +6,7 @@ import (
 
 	"amtmedic/amt"
 	"amtmedic/diag"
-	"amtmedic/tui/keymap"
+	"amtmedic/tui/page/preview"
 	"amtmedic/tui/part/text"
 	"amtmedic/tui/theme"
 )
@@ -91,12 +91,7 @@ func (p *Page) draw(all []line, w int) []string {
 }
 
 // more says how much lies below.
-func (p *Page) more(to, all int) string {
-	if to >= all {
-		return "the end; " + p.env.Keys.Key(keymap.PageUp) + " goes back up"
-	}
-	return fmt.Sprintf("%s more: %s", several(all-to, "line"), p.env.Keys.Key(keymap.PageDown))
-}
+func (p *Page) more(to, all int) string { return preview.More(p.env, all-to) }
 
 // copied gives lines as text for the clipboard.
 func copied(all []line) string {
@@ -113,22 +108,9 @@ func copied(all []line) string {
 	return b.String()
 }
 
-// several writes a number with its noun: 1 key, 2 keys.
-func several(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(n) + " " + noun + "s"
-}
+func several(n int, noun string) string { return text.Several(n, noun) }
 
-// thousands writes a number with commas between groups of three digits.
-func thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+func thousands(n int) string { return text.Thousands(n) }
 
 // mib writes a size in bytes in MiB.
 func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
