@@ -138,7 +138,22 @@ func previewKeys(e *env, st *store.Store, pairs []store.Pair, problems []amt.Pro
 	printProblems(e.stdout, "  change", out.Changes)
 	printProblems(e.stdout, "  conflict", out.Taken)
 	printProblems(e.stdout, "  problem", out.Problems)
+	warnOfLoss(e, out.Changes, "would give way")
 	return code, err
+}
+
+// warnOfLoss says that pairs leave the map because others come under their ids, as with two files of keys
+// generate that both count from 1.
+func warnOfLoss(e *env, changes []amt.Problem, verb string) {
+	n := 0
+	for _, c := range changes {
+		if c.Code == "pid-changes" {
+			n++
+		}
+	}
+	if n > 0 {
+		fmt.Fprintf(e.stderr, "amtmedic: warning: %s of the database %s, because the file has other pairs under the same id; with an empty id pairs are added\n", count(n, "pair"), verb)
+	}
 }
 
 // changeWords says what is replaced.
@@ -177,6 +192,7 @@ func reportKeyImport(e *env, plan store.KeyPlan, sum store.KeyImport, problems [
 	printProblems(e.stdout, "  change", out.Changes)
 	printProblems(e.stdout, "  conflict", out.Taken)
 	printProblems(e.stdout, "  problem", out.Problems)
+	warnOfLoss(e, out.Changes, "gave way")
 	if out.Promoted > 0 {
 		fmt.Fprintf(e.stdout, "%s waited for these keys and went to the queue\n", count(out.Promoted, "client"))
 	}
