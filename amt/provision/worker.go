@@ -312,6 +312,8 @@ const (
 // backOff is how long a client waits, at most as long as retry_s in csti_configuration says.
 func (w *Worker) backOff(ctx context.Context, attempts int) time.Duration {
 	wait := backOff(attempts)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // a database that is cut off must not keep the server from its end
+	defer cancel()
 	conf, err := w.settings(ctx)
 	if n, bad := strconv.Atoi(conf["retry_s"]); err == nil && bad == nil && n > 0 {
 		wait = min(wait, time.Duration(n)*time.Second)

@@ -24,8 +24,10 @@ type writer struct {
 	turn  chan *session // those that nobody uses
 	wait  chan *request
 	count int
-	batch int           // requests that share one commit at most
-	limit time.Duration // of one transaction
+	batch int             // requests that share one commit at most
+	limit time.Duration   // of one transaction
+	base  context.Context // of all transactions
+	abort context.CancelFunc
 
 	keys     *keyring
 	hellos   *writer // sessions for the hellos alone; nil: they go with the others
@@ -63,7 +65,7 @@ func newWriter(ctx context.Context, db *sql.DB, e *engine) (*writer, error) {
 	w, err := openWriter(ctx, db, e, e.sessions, e.batch)
 	if err == nil && e.helloSessions > 0 {
 		if w.hellos, err = openWriter(ctx, db, e, e.helloSessions, e.helloBatch); err == nil {
-			w.hellos.limit = e.helloLimit
+			w.hellos.limit, w.hellos.base = e.helloLimit, w.base
 			w.hellos.observer = w.observer
 		}
 	}
@@ -72,6 +74,7 @@ func newWriter(ctx context.Context, db *sql.DB, e *engine) (*writer, error) {
 
 func openWriter(ctx context.Context, db *sql.DB, e *engine, sessions, batch int) (*writer, error) {
 	w := &writer{db: db, e: e, turn: make(chan *session, sessions), wait: make(chan *request, waiting), count: sessions, batch: batch, limit: e.limit, observer: &watched{}}
+	w.base, w.abort = context.WithCancel(context.Background())
 	for range sessions {
 		s := &session{w: w}
 		w.turn <- s
@@ -233,7 +236,7 @@ func (s *session) alone(r *request) (began bool, err error) {
 // short, and half a batch must not end with one caller's patience. A transaction that
 // could not begin, because another program holds the file, is no request's fault.
 func (s *session) run(batch []*request) (began bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.w.limit)
+	ctx, cancel := context.WithTimeout(s.w.base, s.w.limit)
 	defer cancel()
 	if err := s.connect(ctx); err != nil {
 		return false, err
@@ -320,6 +323,14 @@ func (s *session) mend(err error) error {
 	return err
 }
 
+// Abort ends the writes under way without their commit, and refuses those that follow: a program has to end
+// though the database does not answer. Close is still to be called.
+func (s *Store) Abort() {
+	if s.w != nil {
+		s.w.abort()
+	}
+}
+
 // close waits for the commits under way. It may be called twice.
 func (w *writer) close() error {
 	var errs []error
@@ -328,6 +339,7 @@ func (w *writer) close() error {
 	}
 	errs = append(errs, w.drain())
 	w.notifier.close()
+	w.abort()
 	return errors.Join(append(errs, w.db.Close())...)
 }
 

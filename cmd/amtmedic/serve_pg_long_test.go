@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,4 +143,25 @@ func TestServeFailover(t *testing.T) {
 	f.end(s)
 	f.provisioned(s)
 	f.kept(stop())
+}
+
+// A server that is cut off from its database while it works ends on SIGTERM all the same.
+func TestServeStoppedWhileCutOff(t *testing.T) {
+	long(t)
+	f := together(t, pgtest.Start(t))
+	relay := pgtest.NewRelay(t, f.pg.Port)
+	cut := f.start(strings.Replace(f.url, f.pg.Port, relay.Port, 1), "--sessions", "6")
+	f.clients(40, "127.0.96.1", false, slowly)
+	f.until("SELECT count(*)>0 FROM csto_queue_entries WHERE claimed_by IS NOT NULL", "t")
+	time.Sleep(300 * time.Millisecond)
+	stop := hellos(t, 7, cut.addr)
+	relay.Hold()
+	time.Sleep(2 * time.Second)
+	begin := time.Now()
+	code := cut.end(syscall.SIGTERM)
+	stop()
+	t.Logf("ended with %d after %v", code, time.Since(begin))
+	if took := time.Since(begin); took > 20*time.Second || code != 0 { // 10 s, on a machine that does other things too
+		t.Errorf("ended with %d after %v", code, took)
+	}
 }

@@ -86,7 +86,7 @@ func (f *fellowship) clients(n int, network string, all bool, more ...string) *s
 		f.t.Skip("clients need addresses of their own in 127.0.0.0/8, which only Linux has")
 	}
 	s := &sims{inventory: filepath.Join(f.t.TempDir(), "inv")}
-	args := []string{"sim", "--to", newTurns(f.t, f.servers, all), "--fast", "--json", "--inventory", s.inventory, "--count", strconv.Itoa(n), "--address", network}
+	args := []string{"sim", "--to", newTurns(f.t, f.servers, all), "--fast", "--json", "--keep", "--inventory", s.inventory, "--count", strconv.Itoa(n), "--address", network}
 	s.cmd = exec.Command("amtmedic", append(args, more...)...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.said, os.Stderr
 	if err := s.cmd.Start(); err != nil {
@@ -105,20 +105,14 @@ func (f *fellowship) clients(n int, network string, all bool, more ...string) *s
 	return s
 }
 
-// end waits until all clients are provisioned.
+// end waits until all clients of the map are provisioned and at rest, and ends their simulation.
 func (f *fellowship) end(s *sims) {
 	f.t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- s.cmd.Wait() }()
-	select {
-	case err := <-done:
-		if err != nil {
-			f.t.Errorf("the clients end with %v\n%s", err, tail(f.logs(), 4000))
-		}
-	case <-time.After(4 * time.Minute):
-		_ = s.cmd.Process.Kill()
-		<-done
-		f.t.Fatalf("the clients are not all provisioned\n%s\n%s", f.pg.Psql(f.t, f.database, "SELECT * FROM csto_queue_entries"), tail(f.logs(), 6000))
+	f.until(`SELECT count(*) FROM csti_uuid_maps m LEFT JOIN csti_amts a ON a.uuid=m.uuid WHERE a.state IS DISTINCT FROM 2
+		OR EXISTS (SELECT 1 FROM csto_queue_entries q WHERE q.uuid=m.uuid)`, "0")
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	if err := s.cmd.Wait(); err != nil {
+		f.t.Errorf("the clients end with %v", err)
 	}
 }
 
@@ -199,8 +193,6 @@ func (f *fellowship) provisioned(s *sims) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	// the last session may still be noting that it is done
-	f.until("SELECT (SELECT count(*) FROM csto_queue_entries)", "0")
 	states := f.states()
 	for _, row := range rows[1:] {
 		if u := row[0]; states[u] != "provisioned" || post[u] != 1 || told[u] > 1 {
@@ -239,7 +231,7 @@ func (f *fellowship) states() map[string]string {
 func (f *fellowship) until(statement, want string) {
 	f.t.Helper()
 	var got string
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
 		if got = strings.TrimSpace(f.pg.Psql(f.t, f.database, statement)); got == want {
 			return
 		}
