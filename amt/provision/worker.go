@@ -10,6 +10,7 @@ import (
 	"math/bits"
 	mrand "math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -237,7 +238,7 @@ func (w *Worker) do(ctx context.Context, j store.Job) {
 		})
 		if err == nil {
 			w.forget(keep, t)
-			log.Info("provisioned", "fqdn", t.Properties.FQDN, "seconds", time.Since(begun).Seconds(), "notes", r.Notes)
+			log.Info("provisioned", "fqdn", t.Properties.FQDN, "seconds", time.Since(begun).Seconds(), "notes", strings.Join(r.Notes, "; "))
 			w.o.OnEvent(Event{Kind: EventProvisioned, At: time.Now(), UUID: j.UUID, PID: j.PID, Took: time.Since(begun), Hello: j.Kind})
 			return
 		}
