@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -96,4 +97,17 @@ func TestSilenceAtTheEnd(t *testing.T) {
 			t.Errorf("%d s without an answer: %v, want %s", c.after, es, c.want)
 		}
 	}
+}
+
+// scanAll scans a file in this process.
+func scanAll(t testing.TB, name string) (es []Event) {
+	f, err := OpenFile(name, func(s string) { t.Error(s) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := Scan(context.Background(), f, Options{}, func(e Event) { es = append(es, e) }); err != nil {
+		t.Fatal(err)
+	}
+	return es
 }

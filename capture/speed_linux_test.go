@@ -268,19 +268,6 @@ func readAll(t testing.TB, name string) {
 	}
 }
 
-// scanAll scans a file in this process.
-func scanAll(t testing.TB, name string) (es []Event) {
-	f, err := OpenFile(name, func(s string) { t.Error(s) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := Scan(context.Background(), f, Options{}, func(e Event) { es = append(es, e) }); err != nil {
-		t.Fatal(err)
-	}
-	return es
-}
-
 // refusedAllocs is how often memory is taken for each packet that the reader leaves out.
 func refusedAllocs(t testing.TB, name string) float64 {
 	f, err := OpenFile(name, nil)
