@@ -49,7 +49,7 @@ database, a terminal and a web service in it needs some 10 ms to begin, tcpdump 
 to the finished page, without the terminal.`},
 	{"store", "amt/store", []string{"-run", "^$", "-bench", "^BenchmarkRecordHello$", "-benchtime", "20000x"}, []string{"postgres --version"},
 		`Hellos that are on disk before they are acknowledged, beside what the disk does by itself in the same run.`},
-	{"serve", "cmd/amtmedic", []string{"-run", "^Test(Serve|Provision|Session)Performance$"}, nil,
+	{"serve", "cmd/amtmedic", []string{"-run", "^Test(Serve|Latency|Session)Performance$"}, nil,
 		`The setup server as a program of its own, with its database on this disk. The senders of hellos, and the simulated clients, use the same
 processors.`},
 	{"tlspsk", "amt/tlspsk", []string{"-run", "^$", "-bench", "^BenchmarkBesideOpenSSL$", "-benchtime", "4000x"}, []string{"openssl version"},

@@ -23,3 +23,17 @@ func hideTyping(f *os.File) (show func(), err error) {
 	}
 	return func() { _ = unix.IoctlSetTermios(fd, ioctlSetTerm, before) }, nil
 }
+
+// isTerminal reports whether a file is a terminal; /dev/null is none.
+func isTerminal(f *os.File) bool {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	terminal := false
+	err = c.Control(func(fd uintptr) {
+		_, err := unix.IoctlGetTermios(int(fd), ioctlGetTerm)
+		terminal = err == nil
+	})
+	return err == nil && terminal
+}

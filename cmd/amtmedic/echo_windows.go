@@ -18,3 +18,9 @@ func hideTyping(f *os.File) (show func(), err error) {
 	}
 	return func() { _ = windows.SetConsoleMode(h, before) }, nil
 }
+
+// isTerminal reports whether a file is a console; NUL is none.
+func isTerminal(f *os.File) bool {
+	var mode uint32
+	return windows.GetConsoleMode(windows.Handle(f.Fd()), &mode) == nil
+}

@@ -167,11 +167,6 @@ func ownNames() []string {
 	return names
 }
 
-func isTerminal(f *os.File) bool {
-	fi, err := f.Stat()
-	return err == nil && fi.Mode()&os.ModeCharDevice != 0
-}
-
 // openChoice opens what the person chose on the first page.
 func openChoice(ctx context.Context, c tui.Choice, here *siteOptions, seed int64, readOnly bool) (flow.Walker, func() error, error) {
 	switch c.Kind {

@@ -19,8 +19,6 @@ import (
 
 	"amtmedic/amt"
 	"amtmedic/amt/hello"
-	"amtmedic/amt/keys"
-	"amtmedic/amt/tlspsk"
 )
 
 func servePerf(figure, ours, peer, ratio, wanted string) {
@@ -200,27 +198,13 @@ func size(t *testing.T, db string) int64 {
 	return sum
 }
 
-// Clients from their hello to the provisioned state, simulated ones on the same two processors, beside
-// the handshakes that the two ends make alone.
-func TestProvisionPerformance(t *testing.T) {
+// Clients from their hello to the provisioned state at a steady rate, simulated ones on the same two
+// processors.
+func TestLatencyPerformance(t *testing.T) {
 	if os.Getenv("AMTMEDIC_LONG") != "1" {
 		t.Skip("a long test: AMTMEDIC_LONG=1")
 	}
-	alone := handshakes(t)
-	const n = 1000
 	for _, method := range []string{"psk", "pki"} {
-		s := startTLS(t, "off")
-		s.clients(method, map[string]string{"psk": "3.2.1", "pki": "9.0"}[method], map[string]string{"psk": "127.0.40.1", "pki": "127.0.48.1"}[method], n)
-		s.wait(n, func() {})
-		rate := n / working(t, s.text()).Seconds()
-		if method == "psk" {
-			servePerf("psk clients provisioned a second, 1,000 of them, beside TLS-PSK handshakes a second alone",
-				fmt.Sprintf("%.0f", rate), fmt.Sprintf("%.0f", alone), fmt.Sprintf("%.2f", rate/alone), "-")
-		} else {
-			servePerf("pki clients provisioned a second, 1,000 of them", fmt.Sprintf("%.0f", rate), "-", "-", "-")
-		}
-		s.cmd.Process.Kill()
-		<-s.done
 		latency(t, method)
 	}
 	sessionMemory(t)
@@ -249,53 +233,4 @@ func working(t *testing.T, log string) time.Duration {
 		t.Fatal("the log has no session")
 	}
 	return last.Sub(first)
-}
-
-// handshakes gives TLS-PSK handshakes a second of both ends in one process on all processors.
-func handshakes(t *testing.T) float64 {
-	t.Helper()
-	pair, err := keys.Generate(strings.NewReader(strings.Repeat("amtmedic", 512)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	identity, key := tlspsk.PlainPair(string(pair.PID), pair.PPS.Reveal())
-	config := &tlspsk.Config{Identity: identity, Key: func(string) ([]byte, bool) { return key, true }}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = c.Close() }()
-				if s := tlspsk.Server(c, config); s.Handshake() == nil {
-					_, _ = s.Read(make([]byte, 1))
-				}
-			}()
-		}
-	}()
-	var done atomic.Int32
-	var wg sync.WaitGroup
-	begin := time.Now()
-	for range 32 {
-		wg.Go(func() {
-			for time.Since(begin) < 2*time.Second {
-				c, err := net.Dial("tcp", ln.Addr().String())
-				if err != nil {
-					continue
-				}
-				if tlspsk.Client(c, config).Handshake() == nil {
-					done.Add(1)
-				}
-				_ = c.Close()
-			}
-		})
-	}
-	wg.Wait()
-	return float64(done.Load()) / time.Since(begin).Seconds()
 }
