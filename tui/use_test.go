@@ -158,7 +158,7 @@ func TestStart(t *testing.T) {
 		"symptom":         {[]string{"down", "enter"}, Choice{Kind: FromSymptom, ID: "sym-none-provision"}},
 		"filtered":        {[]string{"/", "type:USB key", "enter"}, Choice{Kind: FromSymptom, ID: "sym-usb-ignored"}},
 		"whole road":      {[]string{"end", "up", "up", "up", "enter"}, Choice{Kind: WholeRoad}},
-		"practice":        {[]string{"p", "down", "enter"}, Choice{Kind: Practice, ID: "rc-dns-split-horizon"}},
+		"practice":        {[]string{"p", "down", "down", "enter"}, Choice{Kind: Practice, ID: "rc-dns-split-horizon"}},
 		"healthy":         {[]string{"p", "enter"}, Choice{Kind: Practice, ID: "none"}},
 		"bundle":          {[]string{"o", "type:q.bundle", "enter"}, Choice{Kind: FromBundle, Path: "q.bundle"}},
 		"by name of page": {[]string{":", "type:pr", "enter", "/", "type:pps", "enter"}, Choice{Kind: Practice, ID: "rc-pps-mismatch"}},
@@ -193,7 +193,7 @@ func TestStartRefuses(t *testing.T) {
 	}
 	d := newDriver(t, o, 80, 24).keys("enter")
 	d.want("build practice world: no free address")
-	d.keys("p", "down", "down", "enter").want("it needs root and nft")
+	d.keys("p", "down", "down", "down", "enter").want("it needs root and nft")
 	d.keys("down", "enter").want("no free address")
 }
 

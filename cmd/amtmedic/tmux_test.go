@@ -30,13 +30,13 @@ var workstationCases = []struct {
 		{[]string{"type:no", "Enter"}, []string{"nothing is done yet"}, ""},
 		{[]string{"BSpace", "BSpace", "type:yes", "Enter"}, []string{"✓ done:", "one step of the plan is left"}, "done"},
 		{[]string{"Enter"}, []string{"next step of the repair", "1  shut the PC down"}, "next"},
-		{[]string{"Enter", "Enter", "Enter"}, []string{"The client is provisioned", "10 of 10 steps"}, ""},
+		{[]string{"Enter", "Enter", "Enter"}, []string{"The client is provisioned", "11 of 11 steps"}, ""},
 		{[]string{"Enter"}, []string{"ok-provisioned · proven"}, ""},
 	}},
 	{"rc-pid-unknown", "331", []screenStep{
 		{nil, []string{"rc-pid-unknown · credentials · proven"}, "verdict"},
 		{[]string{"Enter"}, []string{"oem-keys.csv", "Type yes to do it"}, "preview"},
-		{[]string{"type:yes", "Enter"}, []string{"The client is provisioned", "10 of 10 steps", "✓ ━━━ ✓\n"}, "provisioned"},
+		{[]string{"type:yes", "Enter"}, []string{"The client is provisioned", "11 of 11 steps", "✓ ━━━ ✓\n"}, "provisioned"},
 		{[]string{"Enter"}, []string{"ok-provisioned · proven"}, ""},
 	}},
 	{"rc-amtconfig-stopped", "345", []screenStep{
@@ -45,7 +45,7 @@ var workstationCases = []struct {
 		{[]string{"type:yes", "Enter"}, []string{"✓ done: the service is running", "one step of the plan is left"}, ""},
 		{[]string{"Enter"}, []string{"next step of the repair"}, ""},
 		{[]string{"Enter", "Enter", "Enter"}, []string{"Provisioning runs", "it carries on"}, ""},
-		{nil, []string{"The client is provisioned", "10 of 10 steps"}, ""},
+		{nil, []string{"The client is provisioned", "11 of 11 steps"}, ""},
 		{[]string{"Enter"}, []string{"ok-provisioned · proven"}, ""},
 		{[]string{"Escape"}, []string{"firmware  ", "│", "enter shows what decided"}, "walk"},
 	}},
@@ -57,7 +57,7 @@ var workstationCases = []struct {
 		{[]string{"Enter"}, []string{"by hand, step by step"}, ""},
 		{[]string{"Enter", "Enter", "Enter"}, []string{"✓ done: AMT is enabled", "a question waits"}, ""},
 		{[]string{"Enter"}, []string{"Is AMT switched on?"}, ""},
-		{[]string{"1"}, []string{"The client is provisioned", "10 of 10 steps"}, ""},
+		{[]string{"1"}, []string{"The client is provisioned", "11 of 11 steps"}, ""},
 		{[]string{"Enter"}, []string{"ok-provisioned · proven"}, ""},
 	}},
 }

@@ -93,7 +93,7 @@ func (p *Page) View() []string {
 			indent(text.Wrap("When the road is open behind a repair, the core's work on this client stands here, step by step. Where no setup server is there to do it, this machine can be one: :core shows what would start, and asks first.", p.w-6))...), p.w, p.h)
 	}
 	lines := p.head(g)
-	room := p.h - len(lines) - len(p.tail(g)) - 2
+	room := p.h - len(lines) - len(p.tail(g)) - 1
 	lines = append(append(lines, p.steps(g, max(3, room))...), "")
 	return text.Block(append(lines, p.tail(g)...), p.w, p.h)
 }
