@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
@@ -31,6 +32,23 @@ func (c *CA) Supersede(ctx context.Context, u amt.UUID, shown *x509.Certificate)
 // Retire revokes all certificates of a client that is managed no more.
 func (c *CA) Retire(ctx context.Context, u amt.UUID) (int, error) {
 	return c.st.RevokeCertificates(ctx, u, Cessation)
+}
+
+// Standing tells of the certificates of a client which ones count, as they stand now, and of which the key
+// became known to others. One that is not in the database does not count.
+func (c *CA) Standing(ctx context.Context, u amt.UUID) (func(*x509.Certificate) (good, leaked bool), error) {
+	all, err := c.st.Certificates(ctx, store.CertificateQuery{UUID: u, Purpose: store.PurposeClient})
+	if err != nil {
+		return nil, err
+	}
+	return func(x *x509.Certificate) (good, leaked bool) {
+		for _, row := range all {
+			if bytes.Equal(row.DER, x.Raw) {
+				return row.Revoked.IsZero(), !row.Revoked.IsZero() && row.Reason == KeyCompromise
+			}
+		}
+		return false, false
+	}, nil
 }
 
 // CRL signs the list of what an authority's certificates were revoked, in DER. Each list has a number

@@ -198,10 +198,14 @@ type TLS struct {
 	// Root is the authority that Sign signs with. A certificate in use that it issued, for a name in
 	// Name and valid for longer than KeepFor, is kept.
 	Root    *x509.Certificate
-	Name    string              // FQDN of the client
-	KeepFor time.Duration       // zero is one day
-	Roots   []*x509.Certificate // to be stored as trusted roots, at most four with Root
-	Names   []string            // Mutual: names or domains of those who may connect; empty lets all in whom a root vouches for
+	Name    string        // FQDN of the client
+	KeepFor time.Duration // zero is one day
+	// Standing says whether a certificate still counts, and whether its key became known to others; nil: all
+	// count. A key may stay where only its certificate does not count any more.
+	Standing func(*x509.Certificate) (good, leaked bool)
+
+	Roots []*x509.Certificate // to be stored as trusted roots, at most four with Root
+	Names []string            // Mutual: names or domains of those who may connect; empty lets all in whom a root vouches for
 	// TrustRoot stores Root in the client as a trusted root too.
 	TrustRoot bool
 }

@@ -175,8 +175,19 @@ func (d *wsmanDevice) fits(c *x509.Certificate, t TLS) bool {
 	if keep == 0 {
 		keep = keepFor
 	}
-	return c != nil && t.Root != nil && c.CheckSignatureFrom(t.Root) == nil && c.NotAfter.After(d.o.Now().Add(keep)) &&
-		(t.Name == "" || c.VerifyHostname(t.Name) == nil)
+	if c == nil || t.Root == nil || c.CheckSignatureFrom(t.Root) != nil || !c.NotAfter.After(d.o.Now().Add(keep)) ||
+		t.Name != "" && c.VerifyHostname(t.Name) != nil {
+		return false
+	}
+	good, _ := t.standing(c)
+	return good
+}
+
+func (t *TLS) standing(c *x509.Certificate) (good, leaked bool) {
+	if t.Standing == nil {
+		return true, false
+	}
+	return t.Standing(c)
 }
 
 // certify has a key made, signed and put to use, or puts to use what an earlier session left.
@@ -209,11 +220,12 @@ func (d *wsmanDevice) certify(ctx context.Context, s *store, t TLS) error {
 }
 
 // keyFor gives the key of a certificate in use that the same authority signed for the same name and that
-// only runs out: it is renewed. Else it gives a free key.
+// only runs out or was revoked: it is renewed. Else it gives a free key.
 func (d *wsmanDevice) keyFor(ctx context.Context, s *store, t TLS) (wsman.KeyPair, error) {
 	if used := s.used(); used != nil && used.CheckSignatureFrom(t.Root) == nil && (t.Name == "" || used.VerifyHostname(t.Name) == nil) {
+		_, leaked := t.standing(used)
 		for _, k := range s.keys {
-			if len(k.Key) > 0 && bytes.Contains(used.RawSubjectPublicKeyInfo, k.Key) {
+			if !leaked && len(k.Key) > 0 && bytes.Contains(used.RawSubjectPublicKeyInfo, k.Key) {
 				return k, nil
 			}
 		}

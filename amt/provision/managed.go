@@ -53,7 +53,7 @@ func (f *Firmware) managed(ctx context.Context, t Task, api device.API, s *devic
 	if err != nil {
 		return nil, err
 	}
-	if s.TLS, err = m.settings(a); err != nil {
+	if s.TLS, err = m.settings(ctx, a); err != nil {
 		return nil, err
 	}
 	s.Reopen = func(logins ...device.Login) device.Device {
@@ -89,9 +89,13 @@ func (m *managed) verified(ctx context.Context, id tls.Certificate) (*tls.Config
 }
 
 // settings gives what is set in the client.
-func (m *managed) settings(a *ca.Authority) (*device.TLS, error) {
+func (m *managed) settings(ctx context.Context, a *ca.Authority) (*device.TLS, error) {
 	p := m.t.Profile.TLS
-	out := &device.TLS{On: true, Local: p.Local, Plain: p.Plain, Mutual: p.Mode == profile.TLSMutual, Root: a.Certificate, Name: m.t.Properties.FQDN,
+	standing, err := m.ca.Standing(ctx, m.t.Job.UUID)
+	if err != nil {
+		return nil, err
+	}
+	out := &device.TLS{On: true, Local: p.Local, Plain: p.Plain, Mutual: p.Mode == profile.TLSMutual, Root: a.Certificate, Name: m.t.Properties.FQDN, Standing: standing,
 		Sign: func(ctx context.Context, key crypto.PublicKey) ([]byte, error) {
 			x, err := m.ca.Client(ctx, a, m.t.Job.UUID, m.t.Properties.FQDN, key, p.Days)
 			if err != nil {

@@ -177,7 +177,7 @@ func (r *Renewer) settings(ctx context.Context, m *managed, state device.TLSStat
 	if m.t.Profile.TLS.Days == 0 {
 		m.t.Profile.TLS.Days = profile.DefaultDays
 	}
-	want, err := m.settings(a)
+	want, err := m.settings(ctx, a)
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,15 @@ func TestTLSFollowsTheProfile(t *testing.T) {
 	if on, said := s.judged(secure.String(), true); !on {
 		t.Errorf("TLS is not on again:\n%s", said)
 	}
+	// The certificate of before was revoked: it is not taken up again.
+	certs, err := s.st.Certificates(t.Context(), store.CertificateQuery{UUID: s.client.UUID, Purpose: store.PurposeClient, Good: true})
+	s.must(err)
+	if len(certs) != 1 {
+		t.Errorf("good certificates: %d, not 1", len(certs))
+	}
+	if _, err = s.upkeepOf(store.MaintainClock); err != nil {
+		t.Errorf("maintenance after it is on again: %v", err)
+	}
 }
 
 // What a session that was cut off had set of TLS is taken back when the profile has none any more.
