@@ -9,10 +9,6 @@ import (
 	"amtmedic/amt/store"
 )
 
-// stepSwitch is noted before a client that is provisioned gets TLS, or loses it: from then on it may be
-// reached in either way.
-const stepSwitch = "tls-switch"
-
 // switchTLS gives a provisioned client TLS as its profile wants it, or takes it away, and sees a log-in as
 // it is reached from then on. It can be called again after any error.
 func (m *Maintainer) switchTLS(ctx context.Context, s *maintained) (words string, err error) {
@@ -29,7 +25,7 @@ func (m *Maintainer) switchTLS(ctx context.Context, s *maintained) (words string
 	if err != nil {
 		return "", err
 	}
-	if err := m.Store.NoteStep(ctx, s.j, stepSwitch); err != nil {
+	if err := m.Store.NoteStep(ctx, s.j, store.StepSwitch); err != nil {
 		return "", err
 	}
 	if err := s.d.SetTLS(ctx, *set.TLS); err != nil {
@@ -66,11 +62,11 @@ func (m *Maintainer) switchTLS(ctx context.Context, s *maintained) (words string
 	return fmt.Sprintf("TLS is off, %d certificates revoked", n), err
 }
 
-// switched looks for a client at its other port, when an earlier attempt at this job may have moved it
-// there and nobody learned of it.
+// switched looks for a client at its other port, when an earlier attempt, at this job or one that was given
+// up, may have moved it there and nobody learned of it.
 func (m *Maintainer) switched(ctx context.Context, s *maintained, was error) (device.State, error) {
 	steps, err := m.Store.Steps(ctx, s.j.UUID)
-	if err != nil || s.j.Maintenance() != store.MaintainProfile || !slices.Contains(steps, stepSwitch) {
+	if err != nil || !slices.Contains(steps, store.StepSwitch) {
 		return device.State{}, was
 	}
 	_ = s.d.Close()

@@ -184,6 +184,38 @@ func TestSwitchOfTLSIsResumed(t *testing.T) {
 	}
 }
 
+// A switch that was given up half-way, its outcome unknown, does not put the client out of reach: the next
+// job finds it where it is by now.
+func TestSwitchOfTLSThatWasGivenUp(t *testing.T) {
+	s := newSite(t, amt.PKI, "9.0", profileOf(profile.TLSServer))
+	_, err := s.configure(s.job())
+	s.must(err)
+	s.profile(profileOf(profile.TLSOff))
+	s.must(s.st.Maintain(t.Context(), s.client.UUID, store.MaintainProfile, "a test asks for it"))
+	j, fw := s.job(), *s.fw
+	fw.Settle = 300 * time.Millisecond
+	fw.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if strings.HasSuffix(address, ":16992") {
+			return nil, errCut // the client is seen no more once it lost TLS
+		}
+		return s.dial(ctx, network, address)
+	}
+	if _, err = (&Maintainer{Store: s.st, Firmware: &fw, Random: s.w.o.Random}).Maintain(t.Context(), j); err == nil {
+		t.Fatal("nothing cut it")
+	}
+	s.opensPlain()
+	s.must(s.st.GiveUpMaintenance(t.Context(), j, "rc-host-unreachable", "it was cut"))
+	if _, err := s.upkeepOf(store.MaintainClock); err != nil {
+		t.Errorf("the clock: %v", err)
+	}
+	if got, err := s.upkeepOf(store.MaintainProfile); err != nil || !strings.Contains(got.Text, "TLS is off, 1 certificates revoked") {
+		t.Errorf("the profile: %q, %v", got.Text, err)
+	}
+	if steps, err := s.st.Steps(t.Context(), s.client.UUID); err != nil || slices.Contains(steps, store.StepSwitch) {
+		t.Errorf("steps that stay: %v, %v", steps, err)
+	}
+}
+
 func profileOf(mode string) profile.Profile {
 	p := profile.Default("office")
 	p.TLS.Mode = mode

@@ -25,6 +25,10 @@ type Job struct {
 	From     string // whose lease ran out before; empty when nobody held it
 }
 
+// StepSwitch is noted before a client that is provisioned gets TLS, or loses it: from then on it may be
+// reached in either way. It outlives the job, until one that applies the profile is done.
+const StepSwitch = "tls-switch"
+
 // begin fills a claimed job from the device row. The steps of an earlier configuration count no more.
 func (t *tx) begin(j *Job, now int64) error {
 	var ip string
@@ -36,7 +40,11 @@ func (t *tx) begin(j *Job, now int64) error {
 	if j.Attempts > 1 {
 		return nil
 	}
-	return t.exec(`DELETE FROM csto_steps WHERE uuid=?`, j.UUID.String())
+	keep := ""
+	if j.Maintenance() != "" {
+		keep = StepSwitch
+	}
+	return t.exec(`DELETE FROM csto_steps WHERE uuid=? AND step<>?`, j.UUID.String(), keep)
 }
 
 // ReleaseOrphans gives back the entries of workers that died with their process: whoever has the lock

@@ -158,6 +158,11 @@ func (s *Store) FinishMaintenance(ctx context.Context, j Job, d Maintained) erro
 				return err
 			}
 		}
+		if j.Maintenance() == MaintainProfile {
+			if err := t.exec(`DELETE FROM csto_steps WHERE uuid=? AND step=?`, uuid, StepSwitch); err != nil {
+				return err
+			}
+		}
 		return errors.Join(t.leaveQueue(j, now, again), t.outcome(j, now, "done"),
 			t.log(now, uuid, SeverityInfo, "maintenance", fmt.Sprintf("%s: %s", j.Maintenance(), d.Text)))
 	})
