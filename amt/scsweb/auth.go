@@ -26,7 +26,8 @@ const (
 type caller struct {
 	token   store.Token
 	secret  amt.Secret
-	subject string // of the certificate that stands for a token; empty when a token was shown
+	subject string    // of the certificate that stands for a token; empty when a token was shown
+	until   time.Time // that certificate's end
 	address string
 }
 
@@ -52,7 +53,7 @@ func (s *Server) authenticate(api huma.API) func(ctx huma.Context, next func(hum
 		who := caller{address: addressOf(ctx.RemoteAddr())}
 		var given bool
 		if who.secret, given = bearer(ctx.Header("Authorization")); !given {
-			who.subject, given = s.shown(ctx.TLS())
+			who.subject, who.until, given = s.shown(ctx.TLS())
 		}
 		k, known, err := store.Token{}, false, error(nil)
 		if given {
@@ -116,22 +117,25 @@ func (s *Server) noteUse(ctx context.Context, k store.Token) {
 
 // still reports whether the token of a long request is good yet.
 func (s *Server) still(ctx context.Context, who caller) bool {
+	if who.subject != "" && s.o.Now().After(who.until) {
+		return false
+	}
 	k, ok, err := s.credential(ctx, who)
 	return err != nil || ok && k.Good(s.o.Now()) // the database may be away for a moment
 }
 
 // shown gives the subject of the client certificate of a connection, where one stands for a token. The
 // handshake has verified it; a connection may live longer than its certificate.
-func (s *Server) shown(c *tls.ConnectionState) (subject string, ok bool) {
+func (s *Server) shown(c *tls.ConnectionState) (subject string, until time.Time, ok bool) {
 	if s.o.ClientCAs == nil || s.o.ClientToken || c == nil || len(c.VerifiedChains) == 0 {
-		return "", false
+		return "", until, false
 	}
 	leaf := c.VerifiedChains[0][0]
 	if s.o.Now().After(leaf.NotAfter) {
-		return "", false
+		return "", until, false
 	}
-	subject = leaf.Subject.String()
-	return subject, subject != ""
+	subject = Subject(leaf)
+	return subject, leaf.NotAfter, subject != ""
 }
 
 // credential gives the row of what a caller has shown.

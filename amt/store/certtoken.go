@@ -13,7 +13,7 @@ import (
 const maxSubject = 512
 
 // AdmitCertificate gives whoever shows a client certificate with this subject the rights of a role, as a
-// token of that name would. subject is in the form of RFC 2253, as x509.Certificate.Subject.String gives
+// token of that name would. subject is in the form of RFC 2253, as scsweb.Subject gives
 // it. Who signs such certificates is not for the database to know. ErrTaken as in CreateToken; ErrSubject
 // when another name in force has the subject.
 func (s *Store) AdmitCertificate(ctx context.Context, name string, role Role, lifetime time.Duration, subject string) (Token, error) {

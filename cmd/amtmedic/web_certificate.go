@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"amtmedic/amt"
+	"amtmedic/amt/scsweb"
 	"amtmedic/amt/store"
 )
 
@@ -68,6 +69,6 @@ func subjectOf(e *env, which string) (string, error) {
 		if err != nil {
 			return fail(err)
 		}
-		return c.Subject.String(), nil
+		return scsweb.Subject(c), nil
 	}
 }
