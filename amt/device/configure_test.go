@@ -156,7 +156,8 @@ func TestConfigureRefuses(t *testing.T) {
 			s.OTP, fw.state.OTP = amt.NewSecret("OneTime-1234"), amt.NewSecret("OneTime-9999")
 		},
 			KindOTP, StepOTP, "another"},
-		"no one-time password": {func(fw *firmware, s *Settings) { s.OTP = amt.NewSecret("OneTime-1234") }, KindOTP, StepOTP, "has no"},
+		"empty one-time password": {func(fw *firmware, s *Settings) { s.OTP = amt.NewSecret("\x00\x00") }, KindOTP, StepOTP, "has no"},
+		"no one-time password":    {func(fw *firmware, s *Settings) { s.OTP = amt.NewSecret("OneTime-1234") }, KindOTP, StepOTP, "has no"},
 		"right one-time password": {func(fw *firmware, s *Settings) {
 			s.OTP, fw.state.OTP = amt.NewSecret("OneTime-1234"), amt.NewSecret("OneTime-1234")
 		},

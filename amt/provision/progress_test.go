@@ -81,8 +81,8 @@ func TestOTPIsComparedAsTheSettingSays(t *testing.T) {
 	if _, err := s.w.task(t.Context(), j); !errors.As(err, &ref) || ref.Cause != "rc-otp-mismatch" {
 		t.Errorf("required and unknown: %v", err)
 	}
-	rows, problems, err := store.ReadOTPs([]byte("uuid,otp\n" + j.UUID.String() + ",OneTime-1234\nx,y\n" + j.UUID.String() + ",\n" + j.UUID.String() + "," + strings.Repeat("x", 33) + "\n"))
-	if err != nil || len(rows) != 1 || len(problems) != 3 {
+	rows, problems, err := store.ReadOTPs([]byte("uuid,otp\n" + j.UUID.String() + ",OneTime-1234\nx,y\n" + j.UUID.String() + ",\n" + j.UUID.String() + "," + strings.Repeat("x", 33) + "\n" + j.UUID.String() + ",\x00\x00\n"))
+	if err != nil || len(rows) != 1 || len(problems) != 4 {
 		t.Fatalf("%v %v %v", rows, problems, err)
 	}
 	_, err = s.st.ImportOTPs(t.Context(), rows)

@@ -70,6 +70,9 @@ func otpFields(fields []string) (o OTP, err error) {
 	if n := len(fields[1]); n == 0 || n > maxOTP {
 		return o, fmt.Errorf("a one-time password has 1 to %d characters, this one has %d", maxOTP, n)
 	}
+	if strings.ContainsRune(fields[1], 0) {
+		return o, errors.New("a one-time password has no zero bytes: with them firmware fills what is left of its 32")
+	}
 	o.Password = amt.NewSecret(fields[1])
 	return o, nil
 }
