@@ -104,7 +104,8 @@ func tellSystem(text string) {
 }
 
 // ownFolder makes the folder of the service, for administrators, the system and its account only: what is
-// below ProgramData may else be read by every user, the key of the database too.
+// below ProgramData may else be read by every user, the key of the database too. It belongs to the
+// administrators, also where somebody else made it before: an owner may always change who has access.
 func ownFolder(dir, account string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -117,7 +118,7 @@ func ownFolder(dir, account string) error {
 		}
 		who = sid.String()
 	}
-	sd, err := windows.SecurityDescriptorFromString("D:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;OICI;FA;;;" + who + ")")
+	sd, err := windows.SecurityDescriptorFromString("O:BAD:P(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;OICI;FA;;;" + who + ")")
 	if err != nil {
 		return err
 	}
@@ -125,5 +126,10 @@ func ownFolder(dir, account string) error {
 	if err != nil {
 		return err
 	}
-	return windows.SetNamedSecurityInfo(dir, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, nil, nil, acl, nil)
+	owner, _, err := sd.Owner()
+	if err != nil {
+		return err
+	}
+	const what = windows.OWNER_SECURITY_INFORMATION | windows.DACL_SECURITY_INFORMATION | windows.PROTECTED_DACL_SECURITY_INFORMATION
+	return windows.SetNamedSecurityInfo(dir, windows.SE_FILE_OBJECT, what, owner, nil, acl, nil)
 }
