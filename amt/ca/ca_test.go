@@ -188,6 +188,15 @@ func TestRevocationList(t *testing.T) {
 	if n, err := b.Supersede(t.Context(), u1, shown); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
+	standing, err := b.Standing(t.Context(), u1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for x, want := range map[*x509.Certificate]bool{old: false, shown: true, a.Certificate: false} {
+		if good, leaked := standing(x); good != want || leaked {
+			t.Errorf("%s counts: %v, its key is known to others: %v", Serial(x), good, leaked)
+		}
+	}
 	var numbers []string
 	for range 2 {
 		der, err := b.CRL(t.Context(), a)

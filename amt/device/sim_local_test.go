@@ -1,9 +1,11 @@
 package device_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/hex"
 	"io"
 	"net/http"
@@ -131,6 +133,37 @@ func TestSetTLSIsRepeatable(t *testing.T) {
 	}
 	if state, err = d.TLS(ctx); err != nil || state.Remote || state.Local {
 		t.Errorf("off: %+v, %v", state, err)
+	}
+}
+
+// A certificate that counts no more gives way to another one, of another key only when its own is known to others.
+func TestRevokedCertificateGivesWay(t *testing.T) {
+	for name, leaked := range map[string]bool{"revoked": false, "leaked": true} {
+		t.Run(name, func(t *testing.T) {
+			l, d := newLocal(t, "9.0.0", inSetup)
+			settings := tlsSettings()
+			if err := d.SetTLS(context30(t), settings); err != nil {
+				t.Fatal(err)
+			}
+			before, err := d.TLS(context30(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			settings.Standing = func(c *x509.Certificate) (bool, bool) { return !c.Equal(before.Certificate), leaked }
+			l.steps()
+			if err := d.SetTLS(context30(t), settings); err != nil {
+				t.Fatal(err)
+			}
+			keys := map[bool]int{true: 1}[leaked]
+			if steps := l.steps(); count(steps, ".GenerateKeyPair") != keys || count(steps, ".AddCertificate") != 1 {
+				t.Errorf("asked %v", steps)
+			}
+			after, err := d.TLS(context30(t))
+			same := err == nil && bytes.Equal(after.Certificate.RawSubjectPublicKeyInfo, before.Certificate.RawSubjectPublicKeyInfo)
+			if err != nil || after.Certificate.Equal(before.Certificate) || same == leaked {
+				t.Errorf("the same key: %v, %v", same, err)
+			}
+		})
 	}
 }
 
