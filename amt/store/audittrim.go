@@ -48,7 +48,8 @@ func (s *Store) trimmable(ctx context.Context, before time.Time, keep int) (trim
 	var t trimmed
 	var old, above, from, to int64
 	if !before.IsZero() {
-		if _, err := s.one(ctx, `SELECT coalesce(max(id), 0) FROM csti_audit WHERE at_us<?`, []any{before.UnixMicro()}, &old); err != nil {
+		// Up to the first one that stays: a row that was written while the clock was wrong takes no younger ones along.
+		if _, err := s.one(ctx, `SELECT coalesce((SELECT id-1 FROM csti_audit WHERE at_us>=? ORDER BY id LIMIT 1), (SELECT max(id) FROM csti_audit), 0)`, []any{before.UnixMicro()}, &old); err != nil {
 			return t, err
 		}
 	}

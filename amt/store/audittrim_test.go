@@ -52,6 +52,12 @@ func TestTrimAudit(t *testing.T) {
 	if all = rows(); len(all) != 6 || all[0].Action != "trim-audit" || all[5].Action != "trim-audit" && all[5].Object == "0" {
 		t.Errorf("%d rows: %+v", len(all), all)
 	}
+	right := now
+	now = start.Add(-1000 * time.Hour) // a row of a clock that was wrong takes no younger ones along
+	begin(1)
+	now = right
+	trim(start, 0, 0)
+	trim(time.Time{}, 6, 2)
 	trim(time.Time{}, 6, 0) // a trim is no reason for the next one
 	if all = rows(); len(all) != 6 {
 		t.Errorf("%d rows", len(all))
