@@ -97,3 +97,16 @@ func (t *ifaceTable) name(index int32) (string, error) {
 	}
 	return req.Name(), nil
 }
+
+// state asks whether an interface is there, and whether it is up. What cannot be asked counts as down.
+func (t *ifaceTable) state(index int32) (there, up bool) {
+	name, err := t.name(index)
+	if err != nil {
+		return false, false
+	}
+	req, err := unix.NewIfreq(name)
+	if err != nil || unix.IoctlIfreq(t.fd, unix.SIOCGIFFLAGS, req) != nil {
+		return true, false
+	}
+	return true, req.Uint16()&unix.IFF_UP != 0
+}

@@ -184,13 +184,14 @@ func (l *Live) Run(ctx context.Context, fn func(*Packet) error) error {
 				return err
 			}
 		}
-		if err := l.judge(&down, beat); err != nil {
-			return liveError(l.name, err)
+		err := l.judge(&down, beat)
+		if stop := ctx.Err(); stop != nil { // behind until: the end of ctx may have come before it
+			return stop
 		}
-		if err := ctx.Err(); err != nil { // behind until: the end of ctx may have come before it
-			return err
+		if err == nil {
+			err = l.wait(&down)
 		}
-		if err := l.wait(&down); err != nil {
+		if err != nil {
 			time.Sleep(l.ring.retire + 10*time.Millisecond) // its last packets may lie in a block that is not handed over yet
 			if err := l.ring.drain(ctx, d.take); err != nil {
 				return err
@@ -244,9 +245,6 @@ func (l *Live) wait(down *outage) error {
 		return fmt.Errorf("wait for packets: %w", err)
 	}
 	if !faulty {
-		if l.ring.ready() {
-			*down = outage{}
-		}
 		return nil
 	}
 	code, err := unix.GetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_ERROR)
@@ -276,18 +274,24 @@ type outage struct {
 }
 
 // judge tells of an interface that stays down, or that it is gone: a removal after a "down" is not
-// signalled.
+// signalled. Only the interface itself says that it is up again: a packet in the ring may be from before.
 func (l *Live) judge(down *outage, beat time.Time) error {
 	if down.since.IsZero() || time.Since(down.since) < downFor {
 		return nil
 	}
-	if !l.exists() {
+	there, up := l.ifaces.state(int32(l.index))
+	if !there {
 		return ErrInterfaceGone
 	}
-	if !down.told {
-		down.told = true
-		l.waiter.until(beat.Add(time.Second))
-		l.opt.Warn("interface " + l.name + " is down; the capture goes on when it comes up")
+	if !up && down.told {
+		return nil
 	}
+	l.waiter.until(beat.Add(time.Second)) // what is over would end each wait at once
+	if up {
+		*down = outage{}
+		return nil
+	}
+	down.told = true
+	l.opt.Warn("interface " + l.name + " is down; the capture goes on when it comes up")
 	return nil
 }
