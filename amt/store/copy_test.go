@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -352,6 +353,25 @@ func TestCopyWithAge(t *testing.T) {
 	}
 }
 
+// The log row of a first hello in another database is found by its client where it had another first hello.
+func TestCopyOfAnotherFirstHello(t *testing.T) {
+	u, at := amt.UUID{3}, time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
+	there := freshAt(t, Options{Now: func() time.Time { return at }})
+	s := freshAt(t, Options{Now: func() time.Time { return at.Add(time.Hour) }})
+	record(t, there, Hello{Version: 3, UUID: u})
+	record(t, s, Hello{Version: 3, UUID: u})
+	b := copyOf(t, there)
+	for again := range 2 {
+		plan, err := s.ImportCopy(t.Context(), from(b), Opening{Passphrase: copyWords}, nil)
+		if err != nil || plan.Total.New != 1-again {
+			t.Fatalf("%+v, %v", plan.Total, err)
+		}
+		if rows, err := s.Log(t.Context(), u, 10); err != nil || len(rows) != 2 {
+			t.Errorf("its log: %q, %v", texts(rows), err)
+		}
+	}
+}
+
 // From SQLite to PostgreSQL and back nothing changes.
 func TestCopyBetweenDatabases(t *testing.T) {
 	s := fresh(t)
@@ -371,6 +391,7 @@ func TestCopyBetweenDatabases(t *testing.T) {
 	b = copyOf(t, pg)
 	t.Run("on PostgreSQL", TestCopyIsTheDatabase)
 	t.Run("meets rows", TestCopyMeetsRows)
+	t.Run("another first hello", TestCopyOfAnotherFirstHello)
 	server = nil
 	back := fresh(t)
 	if _, err := back.ImportCopy(t.Context(), from(b), Opening{Passphrase: copyWords}, nil); err != nil {

@@ -83,6 +83,9 @@ func (r *mergeRow) merge(raw map[string]any) error {
 	if err := r.refer(); err != nil || r.row == nil {
 		return err
 	}
+	if err := r.mark(); err != nil {
+		return err
+	}
 	if !r.here.empty || !r.table.free { // a log that was empty gets every row of the copy
 		switch found, err := r.find(); {
 		case err != nil:
@@ -184,6 +187,19 @@ func (r *mergeRow) refer() error {
 	return nil
 }
 
+// mark takes the mark of a first hello off a log row that was none of its client here: rows with it are found
+// by the time that the device row has.
+func (r *mergeRow) mark() error {
+	if r.table.name != "csti_log" || r.row["first_hello"] != int64(1) {
+		return nil
+	}
+	r.row["first_hello"] = int64(0)
+	return r.ask(`SELECT 1 FROM csti_amts WHERE uuid=? AND first_hello_us=?`, []any{r.row["uuid"], r.row["at_us"]}, func(func(...any) error) error {
+		r.row["first_hello"] = int64(1)
+		return nil
+	})
+}
+
 // columns are those of the row that this database has, in its order.
 func (r *mergeRow) columns() []string {
 	return slices.DeleteFunc(slices.Clone(r.here.names), func(n string) bool { _, ok := r.row[n]; return !ok })
@@ -205,6 +221,13 @@ func (r *mergeRow) find() (map[string]any, error) {
 	}
 	if r.table.free {
 		where, args = append(where, r.table.id+"<=?"), append(args, r.here.last)
+	}
+	if r.table.name == "csti_log" { // in so many words: only then an index serves
+		mark := "first_hello=0"
+		if r.row["first_hello"] == int64(1) {
+			mark = "first_hello=1"
+		}
+		where = append(where, mark)
 	}
 	names := r.columns()
 	var found map[string]any
