@@ -26,10 +26,10 @@ var selectFailures = func() string {
 		kinds = append(kinds, "detail LIKE '"+string(m)+": %'")
 		names = append(names, fmt.Sprintf("WHEN %d THEN '%s'", maintenanceKinds[m], m))
 	}
-	return `UNION ALL SELECT 2, id, at_us, '` + EventFailed + `', '', code || ', ' || detail FROM csti_log WHERE uuid=?1 AND code LIKE 'rc-%' AND (` + strings.Join(kinds, " OR ") + `)
+	return `UNION ALL SELECT 2, id, at_us, '` + EventFailed + `', '', code || ', ' || detail FROM csti_log WHERE uuid=?1 AND first_hello=0 AND code LIKE 'rc-%' AND (` + strings.Join(kinds, " OR ") + `)
 		UNION ALL SELECT 2, 0, m.at_us, '` + EventFailed + `', '', CASE m.kind ` + strings.Join(names, " ") + ` ELSE '?' END || ': ' || m.outcome FROM csto_maintenance m
 		WHERE m.uuid=?1 AND m.outcome NOT IN ('` + outcomeDone + `', '` + outcomeCancelled + `')
-		AND NOT EXISTS (SELECT 1 FROM csti_log l WHERE l.uuid=m.uuid AND l.at_us=m.at_us)`
+		AND NOT EXISTS (SELECT 1 FROM csti_log l WHERE l.uuid=m.uuid AND l.at_us=m.at_us AND l.first_hello=0)`
 }()
 
 // What csto_maintenance.outcome may be beside the reason of a failure.

@@ -77,3 +77,23 @@ func TestUpkeep(t *testing.T) {
 		t.Errorf("without its log: %+v, %v", life, err)
 	}
 }
+
+// The log of a large fleet is not read for the life of one client.
+func TestHistoryTakesTheIndex(t *testing.T) {
+	s := fresh(t)
+	plan, err := s.read.QueryContext(t.Context(), `EXPLAIN QUERY PLAN SELECT 0, 0, 0, '', '', '' `+selectFailures, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = plan.Close() }()
+	for plan.Next() {
+		var id, parent, cost any
+		var step string
+		if err := plan.Scan(&id, &parent, &cost, &step); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(step, "SCAN csti_log") || strings.HasPrefix(step, "SCAN l ") || step == "SCAN l" {
+			t.Errorf("it reads the whole log: %s", step)
+		}
+	}
+}
