@@ -276,7 +276,7 @@ func (in *Inspection) keys(ctx context.Context, s *Store) error {
 		return nil // cells tells the rest
 	}
 	if len(kek.keys) > 1 {
-		in.Notes = append(in.Notes, amt.In(kek.from, "key-file", "it holds %d keys: an exchange of the key was cut off; \"amtmedic db rotate-key\" ends with one", len(kek.keys)))
+		in.Notes = append(in.Notes, amt.In(kek.from, "key-file", "it holds %d keys: an exchange of the key was cut off, which \"amtmedic db rotate-key\" ends, or another database has its key there", len(kek.keys)))
 	}
 	keys, id, err := loadKeys(ctx, s.read, kek.keys, nil)
 	if err != nil {
@@ -284,6 +284,7 @@ func (in *Inspection) keys(ctx context.Context, s *Store) error {
 		return nil
 	}
 	s.keys.keys, s.keys.active = keys, id
+	s.keys.load = s.reload // a rotation may begin meanwhile
 	return nil
 }
 

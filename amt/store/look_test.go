@@ -108,6 +108,27 @@ func codesOf(ps []amt.Problem) (out []string) {
 	return out
 }
 
+// A rotation that begins while secrets are looked at makes none of them a fault.
+func TestInspectBesideRotation(t *testing.T) {
+	s := fresh(t)
+	secretRows(t, s, 3)
+	look, err := look(t.Context(), s.Path(), s.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = look.Close() }()
+	in := &Inspection{}
+	if err := in.keys(t.Context(), look); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RotateDataKey(t.Context(), quick()); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.cells(t.Context(), look); err != nil || len(in.Problems) > 0 || in.Opened != in.Cells {
+		t.Errorf("%+v, %v", in, err)
+	}
+}
+
 // Pages that were changed under SQLite are found, and what is no database is an error.
 func TestInspectDamaged(t *testing.T) {
 	s := sound(t)

@@ -204,7 +204,8 @@ func TestRotateKeepsKeyOfUnreadable(t *testing.T) {
 	if err != nil || !slices.Equal(out.Kept, []uint32{1}) || out.Removed != nil || !slices.Equal(out.Unread, []string{"csti_pid_map.pps of row 2"}) {
 		t.Errorf("%+v, %v", out, err)
 	}
-	if out, err = s.RotateDataKey(t.Context(), quick()); err != nil || !out.Resumed || out.Key != 2 {
+	// it does not keep the next rotation from making a new key, and nothing of key 2 is left
+	if out, err = s.RotateDataKey(t.Context(), quick()); err != nil || out.Resumed || out.Key != 3 || !slices.Equal(out.Kept, []uint32{1}) || !slices.Equal(out.Removed, []uint32{2}) {
 		t.Errorf("again: %+v, %v", out, err)
 	}
 }
@@ -328,6 +329,59 @@ func rotateBetween(t *testing.T, from, to string) {
 		if keys, err := readKeyFile(out.File); err != nil || len(keys) != 1 {
 			t.Errorf("%d keys in the file, %v", len(keys), err)
 		}
+	}
+}
+
+// A key file that another database has too keeps that one's key, and no key from before is written over.
+func TestRotateKeyIntoFileOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	now := func() time.Time { return time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC) }
+	others := filepath.Join(dir, "others.key")
+	other, err := Open(t.Context(), filepath.Join(dir, "other.db"), Options{KeyFile: others})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	s, err := Open(t.Context(), filepath.Join(dir, "core.db"), Options{KeyFile: filepath.Join(dir, "own.key"), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	var before []string
+	for _, file := range []string{"", "", others} {
+		out, err := s.RotateKey(t.Context(), KeyTarget{Kind: KeyInFile, File: file})
+		if err != nil || out.Before == "" || slices.Contains(before, out.Before) {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		before = append(before, out.Before)
+	}
+	for _, name := range []string{"core.db", "other.db"} {
+		again, err := Open(t.Context(), filepath.Join(dir, name), Options{KeyFile: others})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		_ = again.Close()
+	}
+}
+
+// Two names of one key file are one lock.
+func TestKeyFileLockBehindLink(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "core.key")
+	if _, err := makeKeyFile(file); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link.key")
+	if err := os.Symlink(file, link); err != nil {
+		t.Skip(err)
+	}
+	unlock, err := lockKeyFile(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	if _, err := lockKeyFile(file); !errors.Is(err, ErrChanging) {
+		t.Errorf("the file itself: %v", err)
 	}
 }
 

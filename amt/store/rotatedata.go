@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"amtmedic/amt"
@@ -116,8 +118,10 @@ func (s *Store) newActiveKey(ctx context.Context, out *Rotated, o RotateOptions)
 		if err := t.row(`SELECT id, wrapped FROM secret_keys WHERE active=1 ORDER BY id DESC LIMIT 1`, nil, &out.Key, &wrapped); err != nil {
 			return err
 		}
-		if out.Resumed = n > 1; out.Resumed {
-			return nil
+		if n > 1 {
+			if out.Resumed, err = s.unfinished(t, out.Key); err != nil || out.Resumed {
+				return err
+			}
 		}
 		old := out.Key
 		oldKey, err := unwrap(wrapped, old, kek.keys)
@@ -146,6 +150,47 @@ func (s *Store) newActiveKey(ctx context.Context, out *Rotated, o RotateOptions)
 			return err
 		}
 		return t.log(now, "", SeverityWarning, "key", fmt.Sprintf("data key %d is used from now on; cells under data key %d are encrypted anew", out.Key, old))
+	})
+}
+
+// unfinished reports whether a rotation is not at its end: older data keys stay after one for good when cells
+// under them cannot be read, and those must not keep the next one from making a new key.
+func (s *Store) unfinished(t *tx, active uint32) (yes bool, err error) {
+	ids, err := t.column(`SELECT id FROM secret_keys WHERE id<>0 AND active=0`)
+	for _, text := range ids {
+		id, bad := strconv.ParseInt(text, 10, 64)
+		if err != nil || bad != nil || id < 0 {
+			return true, errors.Join(err, bad)
+		}
+		n := 0
+		if n, err = s.cellsUnder(t, uint32(id)); err != nil || n == 0 {
+			return true, err
+		}
+	}
+	for _, c := range sealedColumns {
+		if err == nil && !yes {
+			err = t.each(`SELECT `+c.keys()+`, `+c.column+` FROM `+c.table+` WHERE `+c.column+` IS NOT NULL AND substr(`+c.column+`, 1, 5)<>?`, []any{prefixOf(active)}, func(scan func(...any) error) error {
+				cell, err := c.scanCell(scan)
+				if err == nil && !yes {
+					_, bad := s.keys.openText(cell.cell, c.place(cell.row))
+					yes = bad == nil
+				}
+				return err
+			})
+		}
+	}
+	if err != nil || yes {
+		return yes, err
+	}
+	return yes, t.each(`SELECT id, body FROM csti_profiles`, nil, func(scan func(...any) error) error {
+		var id int64
+		var body string
+		err := scan(&id, &body)
+		if err == nil && slices.ContainsFunc(bodyKeys(body), func(k uint32) bool { return k != active && k != 0 }) {
+			_, bad := s.openBody(id, body)
+			yes = yes || bad == nil
+		}
+		return err
 	})
 }
 

@@ -1,12 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"amtmedic/amt"
 )
@@ -157,9 +159,12 @@ func (s *Store) toFile(ctx context.Context, out *KeyChange, to KeyTarget, old ke
 		return err // the file keeps every key that it had
 	}
 	s.at("keys wrapped")
-	if len(all) > 1 {
-		out.Before = out.File + ".before-" + s.now().UTC().Format("20060102T150405Z")
-		if err := changeKeyFile(out.Before, all[:len(all)-1], out.File); err != nil {
+	before := all[:len(all)-1]
+	own := !s.e.shared && out.File == keyFile(s.path, Options{}) ||
+		slices.ContainsFunc(before, func(key []byte) bool { return bytes.Equal(key, old.keys[0]) })
+	if len(before) > 0 && own { // else another database may need them
+		out.Before = freeName(out.File + ".before-" + s.now().UTC().Format("20060102T150405Z"))
+		if err := changeKeyFile(out.Before, before, out.File); err != nil {
 			return fmt.Errorf("the keys are changed; keep the key from before in %s: %w", out.Before, err)
 		}
 		s.at("key from before kept")
@@ -171,6 +176,18 @@ func (s *Store) toFile(ctx context.Context, out *KeyChange, to KeyTarget, old ke
 	s.o.KeyFile = out.File
 	s.keys.again.Unlock()
 	return nil
+}
+
+// freeName gives a name that nothing has yet: a key that opens older copies must not be written over.
+func freeName(file string) string {
+	name := file
+	for n := 2; n < 1000; n++ {
+		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
+			return name
+		}
+		name = fmt.Sprintf("%s-%d", file, n)
+	}
+	return name
 }
 
 // newFileKey adds a new key to a key file, as its last; all are its keys then.
@@ -196,8 +213,11 @@ func (s *Store) newFileKey(file string) (kek []byte, all [][]byte, err error) {
 	return kek, all, changeKeyFile(file, all, file)
 }
 
-// lockKeyFile keeps others from changing a key file at the same time.
+// lockKeyFile keeps others from changing a key file at the same time, whatever name they have for it.
 func lockKeyFile(file string) (unlock func(), err error) {
+	if real, err := filepath.EvalSymlinks(file); err == nil {
+		file = real
+	}
 	f, err := os.OpenFile(file+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
