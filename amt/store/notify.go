@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,6 +37,7 @@ type notifier struct {
 	name string // of this process, which needs no message of its own
 	wake chan struct{}
 	done chan struct{}
+	once sync.Once
 }
 
 func newNotifier(cfg *pgx.ConnConfig, db *sql.DB) *notifier {
@@ -64,12 +66,12 @@ func (n *notifier) run() {
 	}
 }
 
-// close sends what is still to be sent. Nobody pokes any more.
+// close sends what is still to be sent. Nobody pokes any more. It may be called twice.
 func (n *notifier) close() {
 	if n == nil {
 		return
 	}
-	close(n.wake)
+	n.once.Do(func() { close(n.wake) })
 	select {
 	case <-n.done:
 	case <-time.After(closeTime):

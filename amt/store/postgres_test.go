@@ -82,6 +82,9 @@ func postgresCauses(t *testing.T) {
 	if _, err := look.read.db.ExecContext(t.Context(), `DELETE FROM csti_configuration`); classify(err) == nil || !errors.Is(classify(err), ErrDenied) {
 		t.Errorf("its connections can write: %v", err)
 	}
+	if err := s.Close(); err != nil { // and a second time at the end
+		t.Error(err)
+	}
 }
 
 // Several servers on one database: each entry goes to one of them, and a hello of the same client to
