@@ -129,7 +129,7 @@ func Plan(d Device, s Settings) []Step {
 		add(true, Step{Name: StepTLS, Text: "set TLS with key and certificate",
 			Do: func(ctx context.Context) error { return d.SetTLS(ctx, *s.TLS) }})
 	}
-	add(s.TLS != nil && !s.TLS.On, Step{Name: StepTLS, Text: "switch TLS off", Lenient: noTLSOff,
+	add(s.TLS != nil && !s.TLS.On, Step{Name: StepTLS, Text: "switch TLS off", Lenient: NoTLSOff,
 		Do: func(ctx context.Context) error { return s.setTLSOff(ctx, d) }})
 	for _, step := range s.rights(d) {
 		add(true, step)
@@ -227,8 +227,9 @@ func noConsent(err error) string {
 	return missing("this firmware has no user consent that can be set")(err)
 }
 
-// noTLSOff forgives firmware that has no TLS, or nothing but TLS (16.1 on).
-func noTLSOff(err error) string {
+// NoTLSOff forgives firmware that has no TLS, or nothing but TLS (16.1 on): it gives words for such an
+// error of SetTLS, none for any other.
+func NoTLSOff(err error) string {
 	if forbidden(err) {
 		return "the firmware did not permit that TLS is switched off"
 	}

@@ -28,7 +28,8 @@ func (m *Maintainer) switchTLS(ctx context.Context, s *maintained) (words string
 	if err := m.Store.NoteStep(ctx, s.j, store.StepSwitch); err != nil {
 		return "", err
 	}
-	if err := s.d.SetTLS(ctx, *set.TLS); err != nil {
+	onlyTLS := !on && s.version.AtLeast(16, 1) // it need not permit what has no effect there
+	if err := s.d.SetTLS(ctx, *set.TLS); err != nil && (!onlyTLS || device.NoTLSOff(err) == "") {
 		return "", refusalOf(err)
 	}
 	// It takes effect with the commit, whose answer the change may swallow: a log-in tells.
@@ -37,7 +38,7 @@ func (m *Maintainer) switchTLS(ctx context.Context, s *maintained) (words string
 	}
 	_ = s.d.Close()
 	reopen := set.Reopen
-	if !on && s.version.AtLeast(16, 1) {
+	if onlyTLS {
 		reopen = set.ReopenTLS
 	}
 	d := reopen(adminLogins(s.t.Known)...)
@@ -49,17 +50,20 @@ func (m *Maintainer) switchTLS(ctx context.Context, s *maintained) (words string
 	if err != nil {
 		return "", refusalOf(err)
 	}
-	if state.Remote != on && (on || !s.version.AtLeast(16, 1)) {
+	if state.Remote != on && !onlyTLS {
 		return "", &Refusal{Cause: "rc-half-provisioned", Words: fmt.Sprintf("the client says that TLS is on: %v, although it was switched", state.Remote)}
 	}
 	if on {
 		return "TLS is on", managed.done(ctx)
 	}
+	if words = "TLS is off"; state.Remote {
+		words = "TLS stays on, since this firmware has nothing else"
+	}
 	if m.Firmware.CA == nil {
-		return "TLS is off", nil
+		return words, nil
 	}
 	n, err := m.Firmware.CA.Retire(ctx, s.t.Job.UUID)
-	return fmt.Sprintf("TLS is off, %d certificates revoked", n), err
+	return fmt.Sprintf("%s, %d certificates revoked", words, n), err
 }
 
 // switched looks for a client at its other port, when an earlier attempt, at this job or one that was given

@@ -19,6 +19,7 @@ import (
 	"amtmedic/amt/device"
 	"amtmedic/amt/profile"
 	"amtmedic/amt/store"
+	"amtmedic/amt/wsman"
 )
 
 // judged asks OpenSSL whether TLS is on at a port, with a certificate of our authority.
@@ -213,6 +214,33 @@ func TestSwitchOfTLSThatWasGivenUp(t *testing.T) {
 	}
 	if steps, err := s.st.Steps(t.Context(), s.client.UUID); err != nil || slices.Contains(steps, store.StepSwitch) {
 		t.Errorf("steps that stay: %v, %v", steps, err)
+	}
+}
+
+// refusing is firmware that has nothing but TLS, and says so.
+type refusing struct{ device.Device }
+
+func (refusing) SetTLS(context.Context, device.TLS) error {
+	return &device.Error{Op: "TLS", Kind: device.KindFault, Err: &wsman.Fault{Subcode: "AccessDenied"}}
+}
+
+// From 16.1 on a client that does not let TLS go follows its profile as far as it can; an older one fails.
+func TestFirmwareThatHasNothingButTLS(t *testing.T) {
+	for version, text := range map[string]string{"16.1.25": "TLS stays on, since this firmware has nothing else, 1 certificates revoked", "9.0": ""} {
+		t.Run(version, func(t *testing.T) {
+			s := newSite(t, amt.PKI, version, profileOf(profile.TLSServer))
+			_, err := s.configure(s.job())
+			s.must(err)
+			s.profile(profileOf(profile.TLSOff))
+			s.must(s.st.Maintain(t.Context(), s.client.UUID, store.MaintainProfile, "a test asks for it"))
+			m := &Maintainer{Store: s.st, Firmware: s.fw, Random: s.w.o.Random}
+			c, err := m.open(t.Context(), s.job())
+			s.must(err)
+			c.d = refusing{c.d}
+			if got, err := m.switchTLS(t.Context(), c); got != text || (err == nil) != (text != "") {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
 	}
 }
 
