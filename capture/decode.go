@@ -34,6 +34,7 @@ type transport interface {
 type decoder struct {
 	out   transport
 	frags *defrag
+	air   onAir
 	tags  [maxTags]uint16
 	meta  meta // of the packet that is looked at: none is made for each
 
@@ -74,6 +75,9 @@ func (d *decoder) packet(p *Packet) (err error) {
 			err = fmt.Errorf("decode packet %d: %v", p.Number, r)
 		}
 	}()
+	if off, ok := wifiStart(p.Link, p.Data); ok && d.air.repeated(p.Data[off:], p.Time) {
+		return nil
+	}
 	if aggregated(p.Link, p.Data) {
 		one := *p
 		one.Link = LinkEthernet

@@ -1,6 +1,10 @@
 package capture
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"time"
+)
 
 // Of an IEEE 802.11 frame (IEEE 802.11-2020, 9.2 and 9.3.2.1): the bits that are looked at. Frame control
 // is two bytes, the second of which holds flags.
@@ -10,6 +14,7 @@ const (
 	wifiNoData    = 0x40 // of a data frame's subtype: it carries none
 	wifiQoS       = 0x80 // of a data frame's subtype
 	wifiBothDS    = 0x03 // flags to and from the distribution system: four addresses
+	wifiRetry     = 0x08 // flag: sent before
 	wifiProtected = 0x40
 	wifiOrder     = 0x80 // with wifiQoS: an HT control field
 	wifiHead      = 24   // bytes of the header with three addresses
@@ -105,26 +110,64 @@ func aggregated(link LinkType, b []byte) bool {
 }
 
 // subframes gives every frame in one that holds several, as a frame of Ethernet, for as long as they are
-// whole and f gives no error.
-func subframes(link LinkType, b []byte, f func(ether []byte) error) error {
+// whole. One that f does not understand hides none behind it; the first error of f is returned.
+func subframes(link LinkType, b []byte, f func(ether []byte) error) (first error) {
 	off, ok := wifiStart(link, b)
 	if !ok {
 		return nil
 	}
 	at, several, ok := wifiBody(b, off)
+	if ok && (at-off)%4 != 0 && !snapAt(b, at+subframeHead) && snapAt(b, at+2+subframeHead) {
+		at += 2 // the header is filled up to whole words, see wifiNetwork
+	}
 	for ok && several && len(b) >= at+subframeHead+snapHead {
 		size := int(binary.BigEndian.Uint16(b[at+12:]))
 		from, to := at+subframeHead, at+subframeHead+size
 		if size < snapHead || to > len(b) {
-			return nil
+			break
 		}
-		if binary.BigEndian.Uint32(b[from:]) == 0xAAAA_0300 {
+		if snapAt(b, from) {
 			ether := append(append([]byte(nil), b[at:at+12]...), b[from+6:to]...)
-			if err := f(ether); err != nil {
-				return err
+			if err := f(ether); first == nil {
+				first = err
 			}
 		}
 		at += (subframeHead + size + 3) &^ 3
 	}
-	return nil
+	return first
+}
+
+// snapAt reports whether LLC with SNAP begins at a place.
+func snapAt(b []byte, at int) bool {
+	return len(b) >= at+snapHead && binary.BigEndian.Uint32(b[at:]) == 0xAAAA_0300
+}
+
+// onAir remembers the last frames that were taken off the air. A station sends again what was not
+// acknowledged, with the same sequence number and the retry flag: such a repeat is not one of TCP.
+type onAir struct {
+	seen [64]struct {
+		sum uint64
+		at  time.Time
+	}
+	next int
+}
+
+// repeated reports whether an 802.11 frame was seen in the last second already, and notes it if not. The
+// bytes compared leave out what differs in a repeat: frame control, duration, and the check sequence that
+// may stand at the end.
+func (a *onAir) repeated(b []byte, at time.Time) bool {
+	if len(b) < wifiHead+4 {
+		return false
+	}
+	sum := uint64(crc32.ChecksumIEEE(b[4:len(b)-4]))<<32 | uint64(uint32(len(b)))
+	if b[1]&wifiRetry != 0 {
+		for i := range a.seen {
+			if d := at.Sub(a.seen[i].at); a.seen[i].sum == sum && d >= 0 && d < time.Second {
+				return true
+			}
+		}
+	}
+	a.seen[a.next].sum, a.seen[a.next].at = sum, at
+	a.next = (a.next + 1) % len(a.seen)
+	return false
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/binary"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // wifiFrames are the frames that scapy wrote, with their headers.
@@ -134,5 +136,68 @@ func TestWirelessRecorded(t *testing.T) {
 	})
 	if err != nil || hellos != 7 || binary.LittleEndian.Uint32(out.Bytes()) != blockSection {
 		t.Errorf("%d hellos, %v", hellos, err)
+	}
+}
+
+// A frame of several tells of each that can be read, whatever stands before it and wherever its driver
+// puts the first; what the air repeats is no repeat of TCP's.
+func TestWirelessSubframesAndRepeats(t *testing.T) {
+	syn, err := Frame(clientV4, serverV4, SYN, 5, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	llc := func(etherType uint16, body ...byte) []byte {
+		return append([]byte{0xAA, 0xAA, 3, 0, 0, 0, byte(etherType >> 8), byte(etherType)}, body...)
+	}
+	good := llc(etherIPv4, syn[14:]...)
+	head := func(flags, sequence byte) []byte {
+		b := make([]byte, wifiHead+2)
+		b[0], b[1], b[22] = wifiData|wifiQoS, 1|flags, sequence<<4
+		return b
+	}
+	several := func(filled int, parts ...[]byte) []byte {
+		b := append(head(0, 1), make([]byte, filled)...)
+		b[wifiHead] = wifiAMSDU
+		start := len(b)
+		for _, p := range parts {
+			for (len(b)-start)%4 != 0 {
+				b = append(b, 0)
+			}
+			b = binary.BigEndian.AppendUint16(append(b, make([]byte, 12)...), uint16(len(p)))
+			b = append(b, p...)
+		}
+		return b
+	}
+	alone := func(flags, sequence byte) []byte {
+		return append(head(flags, sequence), append(bytes.Clone(good), 1, 2, 3, flags)...)
+	}
+	for _, tt := range []struct {
+		name   string
+		frames [][]byte
+		want   []Kind
+	}{
+		{"one part", [][]byte{several(0, good)}, []Kind{KindSYN}},
+		{"behind a log-in to the access point", [][]byte{several(0, llc(0x888E, 1, 3), good)}, []Kind{KindSYN}},
+		{"behind one that makes no sense", [][]byte{several(0, llc(etherIPv4, 0x45, 0), good)}, []Kind{KindSYN}},
+		{"header filled up", [][]byte{several(2, good)}, []Kind{KindSYN}},
+		{"the air repeats", [][]byte{alone(0, 1), alone(wifiRetry, 1), alone(wifiRetry, 1)}, []Kind{KindSYN}},
+		{"only the repeat was heard", [][]byte{alone(wifiRetry, 1)}, []Kind{KindSYN}},
+		{"TCP repeats", [][]byte{alone(0, 1), alone(wifiRetry, 2)}, []Kind{KindSYN, KindSYNRetransmit}},
+		{"TCP repeats, number by chance the same", [][]byte{alone(0, 1), nil, alone(wifiRetry, 1)}, []Kind{KindSYN, KindSYNRetransmit}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []Kind
+			s, at := NewScanner(Options{}, func(e Event) { got = append(got, e.Kind) }), time.Unix(1000, 0)
+			for i, f := range tt.frames {
+				if at = at.Add(time.Millisecond); f == nil {
+					at = at.Add(time.Second)
+					continue
+				}
+				s.Packet(&Packet{Data: f, OrigLen: len(f), Link: LinkWiFi, Time: at, Number: i + 1})
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("%v, wanted %v", got, tt.want)
+			}
+		})
 	}
 }
