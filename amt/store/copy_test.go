@@ -372,6 +372,41 @@ func TestCopyOfAnotherFirstHello(t *testing.T) {
 	}
 }
 
+// A copy from before queues no client that was provisioned, or retired, since.
+func TestCopyOfOldEntries(t *testing.T) {
+	s := fresh(t)
+	done, retired := amt.UUID{3, 1}, amt.UUID{3, 2}
+	for _, u := range []amt.UUID{done, retired} {
+		record(t, s, Hello{Version: 3, UUID: u})
+	}
+	b := copyOf(t, s)
+	jobs, err := s.Claim(t.Context(), "w", 2, time.Minute)
+	if err != nil || len(jobs) != 2 {
+		t.Fatal(jobs, err)
+	}
+	for _, j := range jobs {
+		if err := s.Finish(t.Context(), j, Done{Text: "done"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Retire(t.Context(), retired, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	if jobs, err = s.Claim(t.Context(), "w", 2, time.Minute); err != nil || len(jobs) != 1 {
+		t.Fatal(jobs, err)
+	}
+	if err := s.FinishMaintenance(t.Context(), jobs[0], Maintained{}); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := s.ImportCopy(t.Context(), from(b), Opening{Passphrase: copyWords}, nil)
+	if err != nil || plan.Total.New != 0 {
+		t.Errorf("%+v, %v", plan.Total, err)
+	}
+	if stats, err := s.QueueStats(t.Context()); err != nil || stats.Queued != 0 {
+		t.Errorf("%+v, %v: %v", stats, err, plan.Conflicts)
+	}
+}
+
 // From SQLite to PostgreSQL and back nothing changes.
 func TestCopyBetweenDatabases(t *testing.T) {
 	s := fresh(t)
@@ -392,6 +427,7 @@ func TestCopyBetweenDatabases(t *testing.T) {
 	t.Run("on PostgreSQL", TestCopyIsTheDatabase)
 	t.Run("meets rows", TestCopyMeetsRows)
 	t.Run("another first hello", TestCopyOfAnotherFirstHello)
+	t.Run("old entries", TestCopyOfOldEntries)
 	server = nil
 	back := fresh(t)
 	if _, err := back.ImportCopy(t.Context(), from(b), Opening{Passphrase: copyWords}, nil); err != nil {

@@ -345,8 +345,11 @@ func (r *mergeRow) hindrance() (why string, err error) {
 	if r.table.apart != "" && has(r.table.apart, "uuid", r.row["uuid"]) {
 		return "its client has an entry in " + r.table.apart + " here, which stays", err
 	}
-	if r.table.name != "web_tokens" {
-		return "", err
+	if r.table.apart != "" && err == nil {
+		why, err = r.outdated()
+	}
+	if r.table.name != "web_tokens" || err != nil {
+		return why, err
 	}
 	for _, column := range []string{"hash", "subject"} {
 		if v, ok := r.row[column].(string); ok && v != "" && has("web_tokens", column, v) {
@@ -354,6 +357,25 @@ func (r *mergeRow) hindrance() (why string, err error) {
 		}
 	}
 	return "", err
+}
+
+// outdated says why an entry is not that of its client as it is here: it would be configured once more.
+func (r *mergeRow) outdated() (why string, err error) {
+	kind, _ := r.row["kind"].(int64)
+	err = r.ask(`SELECT state, CASE WHEN retired_us IS NULL THEN 0 ELSE 1 END FROM csti_amts WHERE uuid=?`, []any{r.row["uuid"]}, func(scan func(...any) error) error {
+		var state, retired int
+		err := scan(&state, &retired)
+		switch {
+		case kind >= firstMaintenance && state != stateProvisioned:
+			why = "its client is not provisioned here"
+		case kind < firstMaintenance && state == stateProvisioned:
+			why = "its client is provisioned here"
+		case kind < firstMaintenance && retired != 0:
+			why = "its client is retired here"
+		}
+		return err
+	})
+	return why, err
 }
 
 // insert adds the row, with a number of its own where the copy's is taken.
