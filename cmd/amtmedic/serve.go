@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -221,17 +220,8 @@ func (o serveOptions) properties(st *store.Store) ([]provision.PropertySource, e
 	return out, nil
 }
 
-// collectLess lets the heap grow to five times what lives, as long as that is little: a server that hardly
-// keeps anything otherwise spends a sixth of its time on collecting it. GOGC and GOMEMLIMIT come first.
-func collectLess(most int64) {
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(400)
-		debug.SetMemoryLimit(most)
-	}
-}
-
 func serve(e *env, st *store.Store, o serveOptions, fw *provision.Firmware, sources []provision.PropertySource) (int, error) {
-	collectLess(256 << 20)
+	collectLess(e.ctx, 256<<20)
 	lock, err := st.LockQueue(owner())
 	if err != nil {
 		return exitFound, err

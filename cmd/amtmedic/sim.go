@@ -248,7 +248,7 @@ const manyClients = 10_000
 // simulate lives the life of the clients.
 func simulate(e *env, cfg fleet.Config, f simFlags) (int, error) {
 	if cfg.Count <= manyClients {
-		collectLess(1 << 30)
+		collectLess(e.ctx, 1<<30)
 	}
 	p := &simPrinter{e: e, json: *f.json}
 	cfg.OnLine, cfg.OnTalk = p.line, p.talk
