@@ -71,6 +71,17 @@ func (m *model) serverMsg(msg server.Msg) tea.Cmd {
 	return cmd
 }
 
+// quit ends the screen. A setup server that runs behind another page is shown first: it ends with it,
+// and somebody may rely on it.
+func (m *model) quit() tea.Cmd {
+	if m.serve == nil || !m.serve.Running() || m.top() == m.serve {
+		return tea.Quit
+	}
+	cmd := m.openServer()
+	m.note = "the setup server of this machine still runs; quit again ends it too"
+	return cmd
+}
+
 // stopTime is how long the end of the screen waits for sessions to come to theirs.
 const stopTime = 12 * time.Second
 

@@ -55,7 +55,7 @@ func (m *model) key(k tea.KeyMsg) tea.Cmd {
 	m.top().View() // lists take their length from the layout, and a key may come before the first frame
 	switch {
 	case m.is(k, keymap.Quit):
-		return tea.Quit
+		return m.quit()
 	case m.is(k, keymap.Help):
 		if m.top().Name() == "help" {
 			return m.back()
@@ -137,7 +137,7 @@ func (m *model) gotoKey(k tea.KeyMsg) tea.Cmd {
 			return nil
 		}
 		if name == "q" || name == "quit" {
-			return tea.Quit
+			return m.quit()
 		}
 		if len(names) > 0 {
 			name = names[0]

@@ -78,3 +78,38 @@ func TestServerEndsWithTheScreen(t *testing.T) {
 		t.Error("the screen has ended before the server")
 	}
 }
+
+// Quitting elsewhere shows the running server first; quitting there ends both.
+func TestQuitShowsTheRunningServer(t *testing.T) {
+	o := options(nil)
+	o.Serve = testServe("")
+	o.Serve.Run = func(ctx context.Context, report func(server.Event)) error {
+		<-ctx.Done()
+		return nil
+	}
+	d := newDriver(t, o, 80, 24)
+	quits := func(key string) bool {
+		_, cmd := d.m.Update(keyOf(key))
+		if cmd == nil {
+			return false
+		}
+		_, ok := cmd().(tea.QuitMsg)
+		return ok
+	}
+	d.keys(":", "type:core", "enter", "type:yes")
+	_, cmd := d.m.Update(keyOf("enter"))
+	go cmd() // it holds until the server has stopped
+	defer d.m.closeServer()
+	d.keys("esc").want("What do you see?")
+	if quits("q") {
+		t.Fatal("the server was ended unasked")
+	}
+	d.want("The setup server is starting", "still runs; quit again")
+	if !quits("q") {
+		t.Error("quit on the server's own page does not quit")
+	}
+	d.keys("esc", ":", "type:quit")
+	if quits("enter") {
+		t.Error("quit by its name ended the server unasked")
+	}
+}
