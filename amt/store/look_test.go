@@ -108,6 +108,27 @@ func codesOf(ps []amt.Problem) (out []string) {
 	return out
 }
 
+// A one-time password comes before the first hello of its client, and is no fault.
+func TestInspectPlantedPassword(t *testing.T) {
+	s := fresh(t)
+	if _, err := s.ImportOTPs(t.Context(), []OTP{{UUID: amt.UUID{7}, Password: amt.NewSecret("planted")}}); err != nil {
+		t.Fatal(err)
+	}
+	in, err := Inspect(t.Context(), s.Path(), s.o)
+	if err != nil || len(in.Problems) > 0 {
+		t.Errorf("%+v, %v", in.Problems, err)
+	}
+}
+
+// PostgreSQL goes through all of a large NOT IN for every row: a check of 200,000 clients had no end.
+func TestReferencesScale(t *testing.T) {
+	for _, r := range references {
+		if strings.Contains(r.query, "NOT IN (SELECT") {
+			t.Errorf("%s of %s: %s", r.code, r.where, r.query)
+		}
+	}
+}
+
 // A rotation that begins while secrets are looked at makes none of them a fault.
 func TestInspectBesideRotation(t *testing.T) {
 	s := fresh(t)
