@@ -105,13 +105,17 @@ type Page struct {
 	note   string
 	since  time.Time
 	up     int // lines scrolled back in the list
+	drawn  int // events that there were when it was drawn last
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the server has stopped; nil before the first start
 
 	mu     sync.Mutex
 	events []Event
-	counts [Failed + 1]int
+	counts tally
 }
+
+// tally is how often each kind of event happened.
+type tally [Failed + 1]int
 
 // New makes the page; c nil means that no server can be started from here.
 func New(ctx context.Context, env *page.Env, c *Control) *Page {
@@ -186,7 +190,11 @@ func (p *Page) Hints() []keymap.Hint {
 	case p.state == running:
 		return append([]keymap.Hint{keymap.Do(keymap.Enter, "stop …"), keymap.Do(keymap.Back, "back (it carries on)"), keymap.Do(keymap.Goto, "go to clients, queue …")}, scroll...)
 	case p.Running():
-		return []keymap.Hint{keymap.Do(keymap.Back, "back (it carries on)")}
+		words := "back (it carries on)"
+		if p.state == stopping {
+			words = "back (it stops)"
+		}
+		return []keymap.Hint{keymap.Do(keymap.Back, words)}
 	case p.in != nil:
 		return []keymap.Hint{{Action: keymap.Enter, Word: "start it", Key: wordStart + " + enter"}, keymap.Do(keymap.Back, "back, nothing is started")}
 	}
@@ -308,7 +316,7 @@ func (p *Page) start() tea.Cmd {
 	done := make(chan struct{})
 	p.state, p.in, p.err, p.note, p.cancel, p.done, p.since, p.up = starting, nil, nil, "", cancel, done, p.c.Now(), 0
 	p.mu.Lock()
-	p.events, p.counts = nil, [Failed + 1]int{}
+	p.events, p.counts, p.drawn = nil, tally{}, 0
 	p.mu.Unlock()
 	return tea.Batch(p.again(), func() tea.Msg {
 		defer close(done)

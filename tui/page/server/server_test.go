@@ -174,5 +174,21 @@ func TestManyEvents(t *testing.T) {
 	}
 	b.p.Update(tea.KeyMsg{Type: tea.KeyEnd})
 	b.want("the newest")
+	b.p.Update(tea.KeyMsg{Type: tea.KeyUp})
+	b.p.View()
+	b.p.report(Event{Kind: Hello, What: "hello", Detail: "later"})
+	if before := b.p.up; strings.Contains(strings.Join(b.p.View(), "\n"), "the newest") || b.p.up != before+1 {
+		t.Error("what was scrolled to moved on")
+	}
+	for range 2 * kept {
+		b.p.Update(tea.KeyMsg{Type: tea.KeyUp})
+	}
+	b.p.View()
+	top := b.p.up
+	b.p.Update(tea.KeyMsg{Type: tea.KeyUp})
+	b.p.View()
+	if b.p.Update(tea.KeyMsg{Type: tea.KeyDown}); top >= kept-1 || b.p.up != top-1 {
+		t.Errorf("from line %d, the first in sight, down leads to %d", top, b.p.up)
+	}
 	b.p.Close(5 * time.Second)
 }

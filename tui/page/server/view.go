@@ -125,7 +125,11 @@ func (p *Page) live() []string {
 		foot = append([]string{"", " Type " + wordStop + " to stop it:  " + p.in.View(p.env.Theme, 12)}, foot...)
 	}
 	room := max(1, p.h-len(lines)-len(foot))
-	to := max(0, len(events)-min(p.up, max(0, len(events)-room)))
+	if p.up > 0 { // who has scrolled back keeps the lines that are read
+		p.up += counts.total() - p.drawn
+	}
+	p.drawn, p.up = counts.total(), min(p.up, max(0, len(events)-room))
+	to := len(events) - p.up
 	for _, e := range events[max(0, to-room):to] {
 		lines = append(lines, p.row(e))
 	}
@@ -133,6 +137,14 @@ func (p *Page) live() []string {
 		lines = append(lines, "   Nothing has happened yet. A client that is drained or restarted says hello within a minute.")
 	}
 	return append(lines, foot...)
+}
+
+// total is how many events there were.
+func (c tally) total() (n int) {
+	for _, k := range c {
+		n += k
+	}
+	return n
 }
 
 func counted(n int, what string) string {
