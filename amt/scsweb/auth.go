@@ -43,7 +43,7 @@ func callerOf(ctx context.Context) caller {
 func (s *Server) authenticate(api huma.API) func(ctx huma.Context, next func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		need, _ := ctx.Operation().Metadata[roleKey].(store.Role)
-		if need == anybody || need == here && local(ctx.RemoteAddr(), ctx.Header) {
+		if need == anybody || need == here && local(ctx.RemoteAddr(), ctx.Host(), ctx.Header) {
 			next(ctx)
 			return
 		}

@@ -2,9 +2,11 @@ package scsweb
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 )
 
 // maxBody bounds every request body, whatever its operation allows.
@@ -59,11 +61,11 @@ func (e ending) WriteHeader(code int) {
 // Unwrap gives the writer beneath, for deadlines and flushes.
 func (e ending) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
-// local reports whether a request comes from this machine itself: from loopback, and not passed on by
-// a proxy that runs here.
-func local(remote string, header func(string) string) bool {
+// local reports whether a request comes from this machine itself: from loopback, not passed on by a
+// proxy that runs here, and not made by a page in a browser that found its own name to be loopback.
+func local(remote, host string, header func(string) string) bool {
 	ap, err := netip.ParseAddrPort(remote)
-	if err != nil || !ap.Addr().Unmap().IsLoopback() {
+	if err != nil || !ap.Addr().Unmap().IsLoopback() || !namesLoopback(host) {
 		return false
 	}
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
@@ -72,4 +74,13 @@ func local(remote string, header func(string) string) bool {
 		}
 	}
 	return true
+}
+
+// namesLoopback reports whether a Host header means this machine without the help of DNS.
+func namesLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }

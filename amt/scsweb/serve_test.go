@@ -424,3 +424,14 @@ func TestDatabaseAway(t *testing.T) {
 		}
 	}
 }
+
+func TestNamesLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"127.0.0.1:9972": true, "127.9.9.9": true, "[::1]:9972": true, "[::1]": true, "localhost:1": true, "LOCALHOST": true, "[::ffff:127.0.0.1]:1": true,
+		"evil.example:9972": false, "": false, "localhost.evil.example": false, "10.0.0.1:1": false, "127.0.0.1.nip.example": false,
+	} {
+		if namesLoopback(host) != want {
+			t.Errorf("%q: want %v", host, want)
+		}
+	}
+}

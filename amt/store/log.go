@@ -102,11 +102,12 @@ func (s *Store) one(ctx context.Context, query string, args []any, dest ...any) 
 // trimBatch is how many log rows go in one transaction: hellos go in between.
 const trimBatch = 5000
 
-// TrimLog removes the rows from before a moment, and the oldest ones above the number to keep. It
-// gives how many it removed.
+// TrimLog removes the rows from before a moment, up to the first one that stays (a row that was written
+// while the clock was wrong takes no younger ones along), and the oldest ones above the number to keep.
+// It gives how many it removed.
 func (s *Store) TrimLog(ctx context.Context, before time.Time, keep int) (removed int64, err error) {
 	var old, above int64
-	if _, err := s.one(ctx, `SELECT coalesce((SELECT max(id) FROM csti_log WHERE at_us<?), 0), coalesce((SELECT id FROM csti_log ORDER BY id DESC LIMIT 1 OFFSET ?), 0)`,
+	if _, err := s.one(ctx, `SELECT coalesce((SELECT id-1 FROM csti_log WHERE at_us>=? ORDER BY id LIMIT 1), (SELECT max(id) FROM csti_log), 0), coalesce((SELECT id FROM csti_log ORDER BY id DESC LIMIT 1 OFFSET ?), 0)`,
 		[]any{before.UnixMicro(), keep}, &old, &above); err != nil {
 		return 0, err
 	}

@@ -39,3 +39,16 @@ func TestTrimLog(t *testing.T) {
 		}
 	}
 }
+
+func TestTrimLogAfterAWrongClock(t *testing.T) {
+	s := fresh(t)
+	start := time.Date(2008, 3, 12, 8, 0, 0, 0, time.UTC)
+	for _, at := range []time.Time{start.Add(-time.Hour), start, time.Unix(5, 0), start.Add(time.Hour)} {
+		if err := s.AppendLog(t.Context(), LogRow{At: at, Code: "x", Text: at.String()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.TrimLog(t.Context(), start, 20); err != nil || n != 1 {
+		t.Errorf("%d rows went, want 1: %v", n, err)
+	}
+}

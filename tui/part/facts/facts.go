@@ -4,6 +4,7 @@ package facts
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,7 +133,8 @@ func Value(v any) string {
 	return fmt.Sprint(v)
 }
 
-func number(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
+// number writes at most three decimals: more are noise of the arithmetic.
+func number(n float64) string { return strconv.FormatFloat(math.Round(n*1000)/1000, 'f', -1, 64) }
 
 // Latest gives the newest fact of each key, in the order of keys. Keys without a fact are left out.
 func Latest(facts []diag.Fact, keys []string) []diag.Fact {

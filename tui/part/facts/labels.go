@@ -9,6 +9,8 @@ import (
 // labels are the keys that stand in verdicts most often, in words. Another key stands for itself.
 var labels = map[string]string{
 	"case.method":            "wanted method",
+	"cert.not_after":         "certificate valid until",
+	"cert.not_before":        "certificate valid from",
 	"client.amt_version":     "AMT version",
 	"client.enable_kind":     "AMT switch",
 	"client.enabled":         "AMT enabled",
@@ -25,6 +27,9 @@ var labels = map[string]string{
 	"client.sku":             "product",
 	"client.suffix":          "the ME's DNS suffix",
 	"client.window":          "time for hellos",
+	"cred.digest":            "log-in at the client, HTTP status",
+	"cred.otp":               "one-time password",
+	"cred.psk":               "TLS-PSK handshake",
 	"db.auth":                "database log-in is good",
 	"db.exists":              "database exists",
 	"db.pid_near":            "unused PIDs one slip away",
@@ -94,6 +99,16 @@ func row(f diag.Fact) string {
 		}
 		used := map[diag.Tri]string{diag.Yes: "used", diag.No: "unused"}[o.Truth("used")]
 		return "row in csti_pid_map: " + join(field(o, "pid", ""), used)
+	case "db.uuid_map":
+		if none {
+			return "no row in csti_uuid_maps for this client"
+		}
+		return "row in csti_uuid_maps: " + join(field(o, "fqdn", ""))
+	case "srv.script":
+		if o.Truth("exists") == diag.No {
+			return "properties script is not there" + field(o, "path", ": ")
+		}
+		return "properties script: " + join(field(o, "exit_code", "exit code "), field(o, "output", ""))
 	case "wire.client.watch", "wire.server.watch":
 		return "the port was watched" + field(o, "seconds", " for ") + " s, after: " + field(o, "after", "")
 	case "srv.log":
