@@ -407,6 +407,31 @@ func TestCopyOfOldEntries(t *testing.T) {
 	}
 }
 
+// Audit rows are met by their time, of which several may have the same.
+func TestCopyOfAudit(t *testing.T) {
+	there, s := fresh(t), fresh(t)
+	for _, q := range []string{
+		`INSERT INTO csti_audit (at_us, who, address, action, object, was, becomes) VALUES (5, 'c', '', 'put', 'x', '', 'y'), (6, 'c', '', 'put', 'x', '', 'y'), (5, 'c', '', 'drop', 'x', '', 'y')`,
+		`INSERT INTO csti_audit (at_us, who, address, action, object, was, becomes) VALUES (5, 'c', '', 'list', 'x', '', 'y'), (7, 'c', '', 'put', 'x', '', 'y')`,
+	} {
+		for _, db := range []*Store{there, s} {
+			if db == s && strings.Contains(q, "list") {
+				continue
+			}
+			if err := db.write(t.Context(), func(x *tx) error { return x.exec(q) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b := copyOf(t, there)
+	for _, want := range []CopyTable{{Table: "csti_audit", New: 2, Same: 3}, {Table: "csti_audit", Same: 5}} {
+		plan, err := s.ImportCopy(t.Context(), from(b), Opening{Passphrase: copyWords}, nil)
+		if err != nil || !slices.Contains(plan.Tables, want) {
+			t.Errorf("%+v, %v", plan.Tables, err)
+		}
+	}
+}
+
 // From SQLite to PostgreSQL and back nothing changes.
 func TestCopyBetweenDatabases(t *testing.T) {
 	s := fresh(t)
@@ -428,6 +453,7 @@ func TestCopyBetweenDatabases(t *testing.T) {
 	t.Run("meets rows", TestCopyMeetsRows)
 	t.Run("another first hello", TestCopyOfAnotherFirstHello)
 	t.Run("old entries", TestCopyOfOldEntries)
+	t.Run("audit", TestCopyOfAudit)
 	server = nil
 	back := fresh(t)
 	if _, err := back.ImportCopy(t.Context(), from(b), Opening{Passphrase: copyWords}, nil); err != nil {

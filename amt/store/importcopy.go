@@ -82,9 +82,10 @@ type merging struct {
 // tableHere is what is known of a table of this database.
 type tableHere struct {
 	names []string
-	kinds []string // int, text or bytes
-	empty bool     // it was, at the beginning
-	last  int64    // number of its last row at the beginning, where the database gives them: what the copy itself brings meets nothing
+	kinds []string           // int, text or bytes
+	empty bool               // it was, at the beginning
+	last  int64              // number of its last row at the beginning, where the database gives them: what the copy itself brings meets nothing
+	at    map[int64][2]int64 // of the audit, which has no index by time: the first and the last number of each time
 }
 
 // mergeBatch is how many rows share a transaction: hellos of a running server go in between.
@@ -166,6 +167,11 @@ func (m *merging) lookHere(ctx context.Context) error {
 				return classify(err)
 			}
 		}
+		if t.name == "csti_audit" {
+			if err := m.auditTimes(ctx, &h); err != nil {
+				return err
+			}
+		}
 		m.here[t.name] = h
 		switch t.name {
 		case "csti_configuration", "csti_profiles", "csti_log", "csti_audit":
@@ -174,6 +180,25 @@ func (m *merging) lookHere(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// auditTimes notes where the rows of each time lie.
+func (m *merging) auditTimes(ctx context.Context, h *tableHere) error {
+	rows, err := m.s.read.QueryContext(ctx, `SELECT at_us, min(id), max(id) FROM csti_audit WHERE id<=? GROUP BY at_us`, h.last)
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { _ = rows.Close() }()
+	h.at = map[int64][2]int64{}
+	for rows.Next() {
+		var at int64
+		var ids [2]int64
+		if err := rows.Scan(&at, &ids[0], &ids[1]); err != nil {
+			return err
+		}
+		h.at[at] = ids
+	}
+	return classify(rows.Err())
 }
 
 // columnKind is what a column of a type of either database holds.

@@ -219,7 +219,13 @@ func (r *mergeRow) find() (map[string]any, error) {
 		}
 		where, args = append(where, k+"=?"), append(args, r.row[k])
 	}
-	if r.table.free {
+	if at, ok := r.row["at_us"].(int64); ok && r.here.at != nil {
+		ids, known := r.here.at[at]
+		if !known {
+			return nil, nil
+		}
+		where, args = append(where, r.table.id+" BETWEEN ? AND ?"), append(args, ids[0], ids[1])
+	} else if r.table.free {
 		where, args = append(where, r.table.id+"<=?"), append(args, r.here.last)
 	}
 	if r.table.name == "csti_log" { // in so many words: only then an index serves
