@@ -238,6 +238,9 @@ func eventOf(v map[string]any) setup.Event {
 	}
 	e := setup.Event{What: str("msg"), Client: str("uuid"), Kind: eventKinds[str("msg")]}
 	e.At, _ = time.Parse(time.RFC3339Nano, str("time"))
+	if e.Kind == setup.Hello && str("action") == "delayed" {
+		e.Kind = setup.HelloDelayed
+	}
 	if e.Kind == setup.Other && str("level") == "ERROR" {
 		e.Kind = setup.Failed
 	}

@@ -141,3 +141,12 @@ func TestServeInsideRefusesACertificate(t *testing.T) {
 		t.Errorf("%q\n%s", p.Refused, words)
 	}
 }
+
+// A hello whose client is put off at once counts as both on the page.
+func TestEventOfHello(t *testing.T) {
+	for action, want := range map[string]setup.Kind{"delayed": setup.HelloDelayed, "queued": setup.Hello} {
+		if e := eventOf(map[string]any{"msg": "hello", "level": "INFO", "action": action}); e.Kind != want {
+			t.Errorf("%s: kind %d", action, e.Kind)
+		}
+	}
+}

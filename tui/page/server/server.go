@@ -43,6 +43,7 @@ const (
 	Other Kind = iota
 	Ready
 	Hello
+	HelloDelayed // one whose client is put off at once
 	Provisioned
 	Delayed
 	Failed

@@ -123,6 +123,8 @@ func TestRun(t *testing.T) {
 	b.say(Event{Kind: Hello, What: "hello", Client: "4c4c4544-0058-3910-8059-b7c04f4b5a31", Detail: "10.20.0.7"})
 	b.say(Event{Kind: Delayed, What: "client delayed", Client: "4c4c4544-0058-3910-8059-b7c04f4b5a31", Detail: "rc-pid-unknown"})
 	b.want("1 hello ", "0 provisioned", "1 put off", "4c4c4544…  10.20.0.7", "✗", "rc-pid-unknown")
+	b.say(Event{Kind: HelloDelayed, What: "hello", Client: "4c4c4544-0058-3910-8059-b7c04f4b5a32", Detail: "10.20.0.8 · delayed"})
+	b.want("2 hellos ", "2 put off")
 	if b.p.Typing() || b.p.Captures() {
 		t.Error("a word is typed before it is asked for")
 	}

@@ -119,7 +119,7 @@ func (p *Page) live() []string {
 			lines = append(lines, "   "+p.env.Paint(theme.Muted, text.Fit(r.Label, labelWidth))+" "+text.Cut(p.hide(r.Text), p.w-labelWidth-5))
 		}
 	}
-	lines = append(lines, fmt.Sprintf("   %s running   %s   %d provisioned   %d put off", walk.Span(p.c.Now().Sub(p.since)), counted(counts[Hello], "hello"), counts[Provisioned], counts[Delayed]), "")
+	lines = append(lines, fmt.Sprintf("   %s running   %s   %d provisioned   %d put off", walk.Span(p.c.Now().Sub(p.since)), counted(counts[Hello]+counts[HelloDelayed], "hello"), counts[Provisioned], counts[Delayed]+counts[HelloDelayed]), "")
 	foot := p.said()
 	if p.in != nil {
 		foot = append([]string{"", " Type " + wordStop + " to stop it:  " + p.in.View(p.env.Theme, 12)}, foot...)
@@ -156,7 +156,7 @@ func counted(n int, what string) string {
 
 // row is one event.
 func (p *Page) row(e Event) string {
-	light := map[Kind]diag.Light{Ready: diag.Good, Hello: diag.Busy, Provisioned: diag.Good, Delayed: diag.Broken, Failed: diag.Broken}[e.Kind]
+	light := map[Kind]diag.Light{Ready: diag.Good, Hello: diag.Busy, HelloDelayed: diag.Broken, Provisioned: diag.Good, Delayed: diag.Broken, Failed: diag.Broken}[e.Kind]
 	line := " " + p.env.Theme.Glyph(light) + " " + p.env.Clock(e.At) + "  " + text.Fit(e.What, 16) + "  "
 	rest := strings.TrimSpace(e.Client + "  " + e.Detail)
 	if p.w < 110 && len(e.Client) > 8 { // the first group of a UUID is enough to know it again
