@@ -84,7 +84,7 @@ func reportKeyChange(e *env, out store.KeyChange, asJSON bool) (int, error) {
 	}
 	_, err := fmt.Fprintf(e.stdout, "%s wrapped anew; the key comes from: %s (before: %s)\n", count(out.Keys, "data key"), place, out.From)
 	if out.Before != "" {
-		fmt.Fprintf(e.stdout, "the key from before lies in %s: it opens copies of the database from before, and nothing else\n", plain(out.Before))
+		fmt.Fprintf(e.stdout, "the key from before lies in %s: it opens copies of the database from before, and other databases that use it still\n", plain(out.Before))
 	}
 	fmt.Fprintln(e.stderr, "amtmedic: servers that run go on; those that start from now on need the new key")
 	return exitOK, err
