@@ -123,16 +123,25 @@ func (w *World) readStore(v *diag.View) probe.DB {
 
 // serverState gives the probe of the server itself: its service, its sockets, its addresses.
 func (w *World) serverState() probe.Probe {
+	gives := []string{"srv.amtconfig", "srv.listen", "srv.addr", "srv.fqdn", "db.discovery", "fleet.same_uuid"}
+	asks := w.plan.works || w.plan.method == amt.PKI // elsewhere no session was seen, and its station stays open
+	if asks {
+		gives = append(gives, "srv.ca")
+	}
 	return probe.Probe{ID: "server", Check: "chk-service", What: "look at the provisioning server", Cost: probe.Read, Limit: 2 * time.Second,
-		Gives: []string{"srv.amtconfig", "srv.listen", "srv.addr", "srv.fqdn", "srv.ca", "db.discovery", "fleet.same_uuid"},
+		Gives: gives,
 		Run: func(ctx context.Context, r probe.Report) error {
 			state, listening := w.service.state()
 			list := []string{}
 			for _, a := range listening {
 				list = append(list, a.String())
 			}
-			for key, value := range map[string]any{"srv.amtconfig": state, "srv.listen": list, "srv.addr": []string{w.at.server.String()},
-				"srv.fqdn": w.plan.id.server, "srv.ca": w.authority(ctx), "db.discovery": diag.None, "fleet.same_uuid": 0} {
+			facts := map[string]any{"srv.amtconfig": state, "srv.listen": list, "srv.addr": []string{w.at.server.String()},
+				"srv.fqdn": w.plan.id.server, "db.discovery": diag.None, "fleet.same_uuid": 0}
+			if asks {
+				facts["srv.ca"] = w.authority(ctx)
+			}
+			for key, value := range facts {
 				r.Fact(diag.Fact{Key: key, Vantage: diag.AtServer, Value: value})
 			}
 			r.Saw(fmt.Sprintf("service %s, listening on %v", state, list))
