@@ -19,7 +19,7 @@ func testServe(refused string) *server.Control {
 		{Label: "profile", Text: "default: network password random, TLS off"},
 		{Label: "certificate", Text: "none: clients with PID and PPS only"}, {Label: "names from", Text: "the UUID map"}}}
 	if refused != "" {
-		p.Hint = "end that program, or follow it: a walk reads its database with --db"
+		p.Hint = "end that program; if it is a setup server, a walk reads its database with --db"
 	}
 	return &server.Control{Tick: func(time.Duration, func(time.Time) tea.Msg) tea.Cmd { return nil }, Plan: func(context.Context) (server.Plan, error) { return p, nil }}
 }

@@ -195,7 +195,7 @@ func portTaken(ctx context.Context, listen string) (why, hint string) {
 	if owner == "" {
 		owner = "a program of another user"
 	}
-	return fmt.Sprintf("%s is taken by %s", listen, owner), "end that program, or follow it: a walk reads its database with --db"
+	return fmt.Sprintf("%s is taken by %s", listen, owner), "end that program; if it is a setup server, a walk reads its database with --db"
 }
 
 // logEvents turns the log lines of serve into events of the page.
@@ -228,7 +228,7 @@ func (l *logEvents) Write(b []byte) (int, error) {
 var eventKinds = map[string]setup.Kind{msgReady: setup.Ready, "hello": setup.Hello, "provisioned": setup.Provisioned, "client delayed": setup.Delayed}
 
 // eventDetails are the attributes worth a line beside the client, in this order.
-var eventDetails = []string{"code", "fqdn", "address", "source", "from", "pid", "action", "listen", "text", "err"}
+var eventDetails = []string{"code", "reason", "fqdn", "address", "source", "from", "pid", "action", "listen", "text", "err"}
 
 // eventOf makes an event of a log line.
 func eventOf(v map[string]any) setup.Event {

@@ -13,6 +13,7 @@ import (
 
 	"amtmedic/amt"
 	"amtmedic/amt/hello"
+	"amtmedic/amt/store"
 	setup "amtmedic/tui/page/server"
 )
 
@@ -70,7 +71,7 @@ func TestServeInsideTheScreen(t *testing.T) {
 		t.Fatal(err)
 	}
 	sendOne(t, at, hello.ForPSK(uuid, "4KRG65QT"))
-	if e := nextEvent(t, events, setup.Hello); e.Client != uuid.String() {
+	if e := nextEvent(t, events, setup.HelloDelayed); e.Client != uuid.String() {
 		t.Errorf("hello: %+v", e)
 	}
 	other := embedded(&env{ctx: t.Context()}, []string{"--db", db + "2", "--listen", at})
@@ -144,6 +145,10 @@ func TestServeInsideRefusesACertificate(t *testing.T) {
 
 // A hello whose client is put off at once counts as both on the page.
 func TestEventOfHello(t *testing.T) {
+	put := eventOf(map[string]any{"msg": "hello", "level": "INFO", "action": "delayed", "from": "127.0.0.1:16994", "reason": store.ReasonPIDUnknown})
+	if !strings.HasPrefix(put.Detail, store.ReasonPIDUnknown) {
+		t.Errorf("why it is put off does not come first: %s", put.Detail)
+	}
 	for action, want := range map[string]setup.Kind{"delayed": setup.HelloDelayed, "queued": setup.Hello} {
 		if e := eventOf(map[string]any{"msg": "hello", "level": "INFO", "action": action}); e.Kind != want {
 			t.Errorf("%s: kind %d", action, e.Kind)
