@@ -17,7 +17,7 @@ func TestDiscoverFindsSimulatedClients(t *testing.T) {
 		t.Skip("clients need addresses of their own in 127.0.0.0/8, which only Linux has")
 	}
 	inv := filepath.Join(t.TempDir(), "inv")
-	cmd := exec.Command("amtmedic", "sim", "--state", "post", "--count", "3", "--address", "127.0.67.1", "--amt-version", "9.0", "--method", "pki", "--keep", "--inventory", inv)
+	cmd := exec.Command("amtmedic", "sim", "--state", "post", "--count", "3", "--address", "127.0.78.1", "--amt-version", "9.0", "--method", "pki", "--keep", "--inventory", inv)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -29,8 +29,8 @@ func TestDiscoverFindsSimulatedClients(t *testing.T) {
 			t.Fatal("no inventory")
 		}
 	}
-	out := amtmedic(t, 0, "discover", "127.0.67.1-127.0.67.6", "--json")
-	for _, host := range []string{"127.0.67.1", "127.0.67.2", "127.0.67.3"} {
+	out := amtmedic(t, 0, "discover", "127.0.78.1-127.0.78.6", "--json")
+	for _, host := range []string{"127.0.78.1", "127.0.78.2", "127.0.78.3"} {
 		want(t, out, `"host":"`+host+`","`)
 	}
 	if n := strings.Count(out, `"state":"post"`); n != 3 || strings.Count(out, `"amt_version":"9.0.0"`) != 3 {

@@ -17,7 +17,7 @@ func TestServeComparesOneTimePasswords(t *testing.T) {
 	db, ca := filepath.Join(dir, "core.db"), filepath.Join(dir, "ca")
 	amtmedic(t, 0, "cert", "create-lab", "--out", ca, "--suffix", "corp.example")
 	s := startServe(t, db, "--provisioning-cert", filepath.Join(ca, "provisioning.pem"))
-	inv, _ := simulated(t, s.addr, "--method", "pki", "--otp", "--suffix", "corp.example", "--trust", filepath.Join(ca, "root.pem"), "--address", "127.0.65.1")
+	inv, _ := simulated(t, s.addr, "--method", "pki", "--otp", "--suffix", "corp.example", "--trust", filepath.Join(ca, "root.pem"), "--address", "127.0.79.1")
 	right := filepath.Join(inv, "otp.csv")
 	raw, err := os.ReadFile(right)
 	if err != nil {
