@@ -1,11 +1,8 @@
 package store
 
 import (
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"amtmedic/amt"
@@ -17,39 +14,16 @@ const MapHeader = "uuid,fqdn,profile"
 // ReadMap reads a UUID map from CSV. The error is a file without its header; lines with a problem are
 // left out and named.
 func ReadMap(raw []byte) (rows []MapRow, problems []amt.Problem, err error) {
-	cr := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
-	cr.FieldsPerRecord, cr.TrimLeadingSpace = -1, true
-	head, err := cr.Read()
-	if err != nil || len(head) < 2 || !strings.EqualFold(strings.TrimSpace(head[0]), "uuid") || !strings.EqualFold(strings.TrimSpace(head[1]), "fqdn") {
+	rows, problems, ok, err := csvByUUID(raw, true, func(head []string) bool {
+		return len(head) >= 2 && named(head, "uuid", "fqdn")
+	}, func(fields []string) (MapRow, amt.UUID, error) {
+		row, err := mapFields(fields)
+		return row, row.UUID, err
+	})
+	if !ok {
 		return nil, nil, errors.New("it is no UUID map")
 	}
-	problems = []amt.Problem{}
-	seen := map[amt.UUID]int{}
-	for {
-		fields, err := cr.Read()
-		if errors.Is(err, io.EOF) {
-			return rows, problems, nil
-		}
-		var syntax *csv.ParseError
-		if errors.As(err, &syntax) {
-			problems = append(problems, amt.In(fmt.Sprintf("line %d", syntax.StartLine), "line", "%v", syntax.Err))
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		n, _ := cr.FieldPos(0)
-		row, err := mapFields(fields)
-		if first, twice := seen[row.UUID]; err == nil && twice {
-			err = fmt.Errorf("UUID %s stands in line %d already", row.UUID, first)
-		}
-		if err != nil {
-			problems = append(problems, amt.In(fmt.Sprintf("line %d", n), "line", "%v", err))
-			continue
-		}
-		seen[row.UUID] = n
-		rows = append(rows, row)
-	}
+	return rows, problems, err
 }
 
 func mapFields(fields []string) (MapRow, error) {

@@ -1,12 +1,9 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"amtmedic/amt"
@@ -30,34 +27,16 @@ const maxOTP = 32
 // ReadOTPs reads one-time passwords from CSV. The error is a file without its header; lines with a problem
 // are left out and named, without what they hold.
 func ReadOTPs(raw []byte) (rows []OTP, problems []amt.Problem, err error) {
-	cr := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))))
-	cr.FieldsPerRecord = -1
-	head, err := cr.Read()
-	if err != nil || len(head) != 2 || !strings.EqualFold(strings.TrimSpace(head[0]), "uuid") || !strings.EqualFold(strings.TrimSpace(head[1]), "otp") {
+	rows, problems, ok, err := csvByUUID(raw, false, func(head []string) bool {
+		return len(head) == 2 && named(head, "uuid", "otp")
+	}, func(fields []string) (OTP, amt.UUID, error) {
+		row, err := otpFields(fields)
+		return row, row.UUID, err
+	})
+	if !ok {
 		return nil, nil, errors.New("it is no file of one-time passwords")
 	}
-	problems = []amt.Problem{}
-	for {
-		fields, err := cr.Read()
-		if errors.Is(err, io.EOF) {
-			return rows, problems, nil
-		}
-		var syntax *csv.ParseError
-		if errors.As(err, &syntax) {
-			problems = append(problems, amt.In(fmt.Sprintf("line %d", syntax.StartLine), "line", "%v", syntax.Err))
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		n, _ := cr.FieldPos(0)
-		row, err := otpFields(fields)
-		if err != nil {
-			problems = append(problems, amt.In(fmt.Sprintf("line %d", n), "line", "%v", err))
-			continue
-		}
-		rows = append(rows, row)
-	}
+	return rows, problems, err
 }
 
 func otpFields(fields []string) (o OTP, err error) {
@@ -65,7 +44,7 @@ func otpFields(fields []string) (o OTP, err error) {
 		return o, errors.New("UUID and one-time password were expected")
 	}
 	if o.UUID, err = amt.ParseUUID(strings.Trim(strings.TrimSpace(fields[0]), "{}")); err != nil {
-		return o, err
+		return o, errors.New("its first field is no UUID") // the words of err would show it: it may be the password, in a file with its columns exchanged
 	}
 	if n := len(fields[1]); n == 0 || n > maxOTP {
 		return o, fmt.Errorf("a one-time password has 1 to %d characters, this one has %d", maxOTP, n)
