@@ -78,6 +78,8 @@ func (c *counting) Read(p []byte) (int, error) {
 	return n, err
 }
 
+var errNoAge = errors.New("it is no file of age")
+
 // longestLine bounds a line of a copy: a profile or a log row, by far.
 const longestLine = 16 << 20
 
@@ -123,6 +125,22 @@ func readCopy(ctx context.Context, r io.Reader, o Opening, head func(portableHea
 	}
 }
 
+// CheckCopyHead looks at the beginning of a file before anybody is asked for what opens it. The error, a
+// CopyError, says that it is no file of age; one that is cut off there passes, and is told when it is opened.
+func CheckCopyHead(r io.Reader) error {
+	start, err := bufio.NewReader(r).Peek(len(armor.Header))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	for _, mark := range []string{"age-encryption.org/", armor.Header} {
+		n := min(len(mark), len(start))
+		if mark[:n] == string(start[:n]) {
+			return nil
+		}
+	}
+	return &CopyError{Code: "no-copy", Err: errNoAge}
+}
+
 type copyReader struct {
 	file  *counting
 	plain *bufio.Reader
@@ -155,7 +173,7 @@ func (c *copyReader) open(o Opening) error {
 	case errors.Is(err, io.ErrUnexpectedEOF) || c.file.end && c.file.n < 1<<12:
 		return c.failed("truncated", errors.New("the file is cut off in its head, or it is no file of age"))
 	}
-	return c.failed("no-copy", errors.New("it is no file of age"))
+	return c.failed("no-copy", errNoAge)
 }
 
 // next reads a line.

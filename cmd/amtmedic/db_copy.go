@@ -185,7 +185,7 @@ func runDBImport(e *env, args []string) (int, error) {
 	}
 	f.file = operands[0]
 	if err := f.source(e); err != nil {
-		return exitUsage, &amt.Error{Op: "read copy", Subject: plain(f.file), Err: err}
+		return exitUsage, &amt.Error{Op: "read copy", Subject: plain(f.file), Err: err, Hint: "a copy is a file that db export wrote"}
 	}
 	if err := f.opening(e); err != nil {
 		return exitUsage, err
@@ -196,19 +196,21 @@ func runDBImport(e *env, args []string) (int, error) {
 // longestCopy bounds what is read from standard input, in bytes.
 const longestCopy = 1 << 30
 
-// source makes it possible to read the file twice.
+// source makes it possible to read the file twice, and looks whether it can be a copy at all.
 func (f *importFlags) source(e *env) error {
 	f.open = func() (io.ReadCloser, error) { return os.Open(f.file) }
-	if f.file != "-" {
-		r, err := f.open()
-		if err == nil {
-			err = r.Close()
+	if f.file == "-" {
+		raw, err := readUpTo(e, "-", longestCopy)
+		if err != nil {
+			return err
 		}
+		f.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }
+	}
+	r, err := f.open()
+	if err != nil {
 		return err
 	}
-	raw, err := readUpTo(e, "-", longestCopy)
-	f.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }
-	return err
+	return errors.Join(store.CheckCopyHead(r), r.Close())
 }
 
 // opening finds what opens the copy.
