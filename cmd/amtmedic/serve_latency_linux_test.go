@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -194,16 +192,7 @@ func latency(t *testing.T, method string) {
 // mostResident gives the most memory that a process had so far, in KiB.
 func mostResident(t *testing.T, pid int) int {
 	t.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(raw), "VmHWM:")
-	n, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return statusKiB(t, pid, "VmHWM:")
 }
 
 // sessionMemory prints what each session with a client takes, as the difference that more of them at once make.

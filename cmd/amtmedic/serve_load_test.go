@@ -17,14 +17,20 @@ import (
 	"amtmedic/amt/hello"
 )
 
-// residentKiB reads what the kernel says about the memory of a process.
+// residentKiB gives the memory of a process.
 func residentKiB(t *testing.T, pid int) int {
+	t.Helper()
+	return statusKiB(t, pid, "VmRSS:")
+}
+
+// statusKiB reads what the kernel says about a process.
+func statusKiB(t *testing.T, pid int, field string) int {
 	t.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(raw), "VmRSS:")
+	_, rest, _ := strings.Cut(string(raw), field)
 	n, err := strconv.Atoi(strings.Fields(rest)[0])
 	if err != nil {
 		t.Fatal(err)
